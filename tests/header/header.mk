@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-2-Clause
+
+TESTS += test-header
+
+test-header:
+	@CC='$(CC)' CXX='$(CXX)' $(RUN) tests/header/run
+
+.PHONY: test-header

@@ -57,8 +57,8 @@ LDHARDEN ?= -Wl,-z,relro,-z,now
 # SAN: compiles and links everything with it; see the sanitizer tiers.
 SAN	?=
 
-ALL_CFLAGS = -std=gnu11 -pthread -fPIC -fvisibility=hidden -fexceptions \
-	     $(WARN) $(HARDEN) $(CFLAGS) $(SAN) $(CKINC) -Iinclude -I. \
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= -pthread -fPIC -fvisibility=hidden \
+	     -fexceptions $(WARN) $(HARDEN) $(CFLAGS) $(SAN) $(CKINC) -Iinclude -I. \
 	     -DLEAT_VERSION='"$(VERSION)"' -MMD -MP
 ALL_LDFLAGS = -pthread $(LDHARDEN) $(LDFLAGS) $(SAN)
 

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every word that threads share goes through these few functions: ck_pr in
+ * production, compiler atomics under ThreadSanitizer, which knows no inline
+ * assembly.
+ *
+ * Orders are in the names. No happens-before rests on fence_full: it serves
+ * only the pair "announce, then look" against "publish, then look for the
+ * announced" (see park.h), since ThreadSanitizer does not model fences.
+ */
+#ifndef LEAT_ATOMIC_H
+#define LEAT_ATOMIC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define LEAT_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define LEAT_TSAN 1
+#endif
+#endif
+
+#define LINE 64 /* bytes of a cache line */
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* What a perturbation build does at each hand-over point; else nothing. */
+#ifdef LEAT_PERTURB
+void leat_perturb(void);
+#define perturb() leat_perturb()
+#else
+#define perturb() ((void)0)
+#endif
+
+#ifdef LEAT_TSAN
+
+static inline uint64_t load_relaxed(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t load_acquire(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void store_relaxed(uint64_t *p, uint64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+}
+
+static inline void store_release(uint64_t *p, uint64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+static inline bool cas(uint64_t *p, uint64_t *expected, uint64_t v)
+{
+	return __atomic_compare_exchange_n(
+		p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static inline uint64_t fetch_add(uint64_t *p, uint64_t v)
+{
+	return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL);
+}
+
+static inline void fetch_or(uint64_t *p, uint64_t v)
+{
+	__atomic_fetch_or(p, v, __ATOMIC_ACQ_REL);
+}
+
+static inline void cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+#else
+
+#include <ck_pr.h>
+
+static inline uint64_t load_relaxed(const uint64_t *p)
+{
+	return ck_pr_load_64(p);
+}
+
+static inline uint64_t load_acquire(const uint64_t *p)
+{
+	uint64_t v = ck_pr_load_64(p);
+
+	ck_pr_fence_acquire();
+	return v;
+}
+
+static inline void store_relaxed(uint64_t *p, uint64_t v)
+{
+	ck_pr_store_64(p, v);
+}
+
+static inline void store_release(uint64_t *p, uint64_t v)
+{
+	ck_pr_fence_release();
+	ck_pr_store_64(p, v);
+}
+
+/* cas compares and swaps, acquire and release; a failure updates *expected. */
+static inline bool cas(uint64_t *p, uint64_t *expected, uint64_t v)
+{
+	bool done;
+
+	ck_pr_fence_release();
+	done = ck_pr_cas_64_value(p, *expected, v, expected);
+	ck_pr_fence_acquire();
+	return done;
+}
+
+static inline uint64_t fetch_add(uint64_t *p, uint64_t v)
+{
+	uint64_t old;
+
+	ck_pr_fence_release();
+	old = ck_pr_faa_64(p, v);
+	ck_pr_fence_acquire();
+	return old;
+}
+
+static inline void fetch_or(uint64_t *p, uint64_t v)
+{
+	ck_pr_fence_release();
+	ck_pr_or_64(p, v);
+	ck_pr_fence_acquire();
+}
+
+static inline void cpu_pause(void)
+{
+	ck_pr_stall();
+}
+
+#endif
+
+/*
+ * fence_full orders everything before it before everything after it. The
+ * compiler's is a locked instruction on x86, a quarter of the cost of the
+ * mfence that ck_pr_fence_memory is.
+ */
+static inline void fence_full(void)
+{
+#if defined(LEAT_TSAN) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+#if defined(LEAT_TSAN) && defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
+}
+
+/*
+ * add_owned adds to a counter that one thread writes and any may read: no
+ * locked instruction is needed.
+ */
+static inline void add_owned(uint64_t *p, uint64_t v)
+{
+	store_relaxed(p, load_relaxed(p) + v);
+}
+
+#endif

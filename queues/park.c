@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+#include <leat/error.h>
+#include "queues/park.h"
+
+#define WAITER	  (UINT64_C(1) << 32)
+#define TOKEN	  UINT64_C(1)
+#define TOKENS(w) ((uint32_t)(w))
+
+/* The half of the word that holds the tokens is what the kernel looks at. */
+static uint32_t *futex_word(struct park *p)
+{
+	return (uint32_t *)&p->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+static void futex_wake(struct park *p, int n)
+{
+	syscall(SYS_futex, futex_word(p), FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
+/* futex_sleep waits while there are no tokens; false when time is up. */
+static bool futex_sleep(struct park *p, uint64_t deadline)
+{
+	struct timespec ts = {
+		.tv_sec = (time_t)(deadline / LEAT_S),
+		.tv_nsec = (long)(deadline % LEAT_S),
+	};
+	long rc = syscall(SYS_futex, futex_word(p),
+		FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0,
+		deadline == LEAT_NEVER ? NULL : &ts, NULL,
+		FUTEX_BITSET_MATCH_ANY);
+
+	return rc == 0 || errno != ETIMEDOUT;
+}
+
+void park_announce(struct park *p)
+{
+	fetch_add(&p->word, WAITER);
+	fence_full();
+}
+
+/* No waiter left means that our wake is on its way: its token is ours. */
+void park_retract(struct park *p)
+{
+	uint64_t w = load_relaxed(&p->word);
+
+	while (!cas(&p->word, &w, w - (w >> 32 ? WAITER : TOKEN)))
+		;
+}
+
+static bool take_token(struct park *p)
+{
+	uint64_t w = load_relaxed(&p->word);
+
+	while (TOKENS(w))
+		if (cas(&p->word, &w, w - TOKEN))
+			return true;
+	return false;
+}
+
+int park_wait(struct park *p, uint64_t deadline)
+{
+	int saved = errno;
+	int rc = 0;
+
+	while (!take_token(p)) {
+		if (!futex_sleep(p, deadline)) {
+			park_retract(p);
+			rc = -ETIMEDOUT;
+			break;
+		}
+	}
+	errno = saved;
+	return rc;
+}
+
+void park_post(struct park *p)
+{
+	uint64_t w = load_relaxed(&p->word);
+	int saved = errno;
+
+	do {
+		if (!(w >> 32) || TOKENS(w))
+			return;
+	} while (!cas(&p->word, &w, w - WAITER + TOKEN));
+	futex_wake(p, 1);
+	errno = saved;
+}
+
+void park_post_all(struct park *p)
+{
+	uint64_t w = load_relaxed(&p->word);
+	int saved = errno;
+
+	do {
+		if (!(w >> 32))
+			return;
+	} while (!cas(&p->word, &w, TOKENS(w) + (w >> 32)));
+	futex_wake(p, INT_MAX);
+	errno = saved;
+}

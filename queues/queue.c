@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "queues/queue.h"
+#include "queues/sized.h"
+
+#define PAUSES 10 /* about a quarter of a microsecond */
+#define YIELDS 2
+
+uint64_t leat_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * LEAT_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t leat_after(uint64_t ns)
+{
+	uint64_t now = leat_now();
+
+	return ns > LEAT_NEVER - now ? LEAT_NEVER : now + ns;
+}
+
+/* A consumer may take positions below the limit: the order's credit. */
+static uint64_t limit(const leat_queue *q)
+{
+	return q->order == NULL ? UINT64_MAX : order_limit(q->order);
+}
+
+static bool ready_to_take(leat_queue *q)
+{
+	return load_relaxed(&q->cancelled) ||
+	       ring_readable(&q->ring, limit(q)) || ring_drained(&q->ring);
+}
+
+static bool ready_to_put(leat_queue *q)
+{
+	return load_relaxed(&q->cancelled) || ring_writable(&q->ring);
+}
+
+/* The head at which a queue that is full now has a quarter free. */
+static void set_wake_at(leat_queue *q)
+{
+	uint64_t capacity = q->ring.capacity;
+
+	store_relaxed(
+		&q->wake_at, ring_tail(&q->ring) - capacity + capacity / 4);
+	store_relaxed(&q->ring.high, capacity);
+}
+
+static bool spin(leat_queue *q, bool (*ready)(leat_queue *))
+{
+	for (int i = 0; i < PAUSES; i++) {
+		if (ready(q))
+			return true;
+		cpu_pause();
+	}
+	for (int i = 0; i < YIELDS; i++) {
+		sched_yield();
+		if (ready(q))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * sleep_until_ready: announce, look again, sleep. A token, or being ready at
+ * the second look, ends it; so does the deadline, unless it is ready after
+ * all, for a wake that came for us must not be lost.
+ */
+static int sleep_until_ready(leat_queue *q, struct park *p,
+	bool (*ready)(leat_queue *), struct wait *w)
+{
+	int rc;
+
+	park_announce(p);
+	perturb();
+	if (ready(q)) {
+		park_retract(p);
+		return 0;
+	}
+	rc = park_wait(p, w->deadline);
+	return rc == 0 || ready(q) ? 0 : rc;
+}
+
+int queue_await(leat_queue *q, struct wait *w)
+{
+	uint64_t from = leat_now();
+	int rc = 0;
+
+	if (!spin(q, ready_to_take))
+		rc = sleep_until_ready(q, &q->not_empty, ready_to_take, w);
+	w->spent += leat_now() - from;
+	return rc;
+}
+
+static int await_room(leat_queue *q, struct wait *w)
+{
+	uint64_t from = leat_now();
+	int rc = 0;
+
+	if (!spin(q, ready_to_put)) {
+		set_wake_at(q);
+		rc = sleep_until_ready(q, &q->not_full, ready_to_put, w);
+	}
+	w->spent += leat_now() - from;
+	return rc;
+}
+
+/* wake_consumers wakes one if there is something to take, all at the end. */
+static void wake_consumers(leat_queue *q)
+{
+	if (ring_readable(&q->ring, limit(q)))
+		park_post(&q->not_empty);
+	else if (ring_drained(&q->ring))
+		park_post_all(&q->not_empty);
+}
+
+void queue_chain(leat_queue *q)
+{
+	fence_full();
+	if (park_busy(&q->not_empty))
+		wake_consumers(q);
+}
+
+/* One fence, after the items are published, for the whole operation. */
+static void pushed_some(leat_queue *q)
+{
+	perturb();
+	park_signal(&q->not_empty);
+}
+
+/*
+ * The head may reach the end under a consumer that has seen an item it did
+ * not get: hence the look at the consumers too.
+ */
+static void popped_some(leat_queue *q)
+{
+	perturb();
+	fence_full();
+	if (park_busy(&q->not_full) &&
+		load_acquire(&q->ring.head) >= load_relaxed(&q->wake_at))
+		park_post(&q->not_full);
+	if (park_busy(&q->not_empty) && ring_drained(&q->ring))
+		park_post_all(&q->not_empty);
+}
+
+/* put_some pushes what fits at once. */
+static int put_some(leat_queue *q, void *const *items, size_t n, size_t *done)
+{
+	size_t k;
+
+	if (unlikely(load_relaxed(&q->cancelled)))
+		return -ECANCELED;
+	k = ring_push(&q->ring, items, n);
+	if (k == RING_OVER)
+		return -EPIPE;
+	if (k == 0)
+		return -EAGAIN;
+	pushed_some(q);
+	*done += k;
+	return 0;
+}
+
+int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
+	struct wait *w)
+{
+	bool waited = false;
+	size_t done = 0;
+	int rc = 0;
+
+	while (done < n && rc == 0) {
+		rc = put_some(q, items + done, n - done, &done);
+		if (rc == -EAGAIN && w->deadline != 0) {
+			rc = await_room(q, w);
+			waited = true;
+		}
+	}
+	if (waited) {
+		fence_full();
+		if (park_busy(&q->not_full) && ring_writable(&q->ring))
+			park_post(&q->not_full);
+	}
+	*pushed = done;
+	return rc;
+}
+
+int queue_take(
+	leat_queue *q, void **items, size_t max, size_t *n, uint64_t *pos)
+{
+	*n = 0;
+	if (unlikely(load_relaxed(&q->cancelled)))
+		return -ECANCELED;
+	*n = ring_pop(&q->ring, items, max, limit(q), pos);
+	if (likely(*n > 0)) {
+		popped_some(q);
+		return 0;
+	}
+	return ring_drained(&q->ring) ? LEAT_END : -EAGAIN;
+}
+
+int queue_pop(
+	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline)
+{
+	struct wait w = {.deadline = deadline};
+	bool waited = false;
+	uint64_t pos;
+	int rc;
+
+	for (;;) {
+		rc = queue_take(q, items, max, n, &pos);
+		if (rc != -EAGAIN || deadline == 0)
+			break;
+		rc = queue_await(q, &w);
+		if (rc < 0)
+			break;
+		waited = true;
+	}
+	if (waited && rc == 0)
+		queue_chain(q);
+	return rc;
+}
+
+static int push(leat_queue *q, void *item, uint64_t deadline)
+{
+	struct wait w = {.deadline = deadline};
+	size_t pushed;
+
+	return queue_put(q, &item, 1, &pushed, &w);
+}
+
+/* Deadline 0 means "do not wait" inside; a caller's 0 is long past. */
+static uint64_t past(uint64_t deadline)
+{
+	return deadline == 0 ? 1 : deadline;
+}
+
+int leat_queue_push(leat_queue *q, void *item)
+{
+	return push(q, item, LEAT_NEVER);
+}
+
+int leat_queue_trypush(leat_queue *q, void *item)
+{
+	return push(q, item, 0);
+}
+
+int leat_queue_push_until(leat_queue *q, void *item, uint64_t deadline)
+{
+	return push(q, item, past(deadline));
+}
+
+int leat_queue_pushn(
+	leat_queue *q, void *const *items, size_t n, size_t *pushed)
+{
+	struct wait w = {.deadline = LEAT_NEVER};
+	size_t done;
+
+	return queue_put(q, items, n, pushed ? pushed : &done, &w);
+}
+
+int leat_queue_pop(leat_queue *q, void **item)
+{
+	size_t n;
+
+	return queue_pop(q, item, 1, &n, LEAT_NEVER);
+}
+
+int leat_queue_trypop(leat_queue *q, void **item)
+{
+	size_t n;
+
+	return queue_pop(q, item, 1, &n, 0);
+}
+
+int leat_queue_pop_until(leat_queue *q, void **item, uint64_t deadline)
+{
+	size_t n;
+
+	return queue_pop(q, item, 1, &n, past(deadline));
+}
+
+int leat_queue_popn(leat_queue *q, void **items, size_t max, size_t *n)
+{
+	*n = 0;
+	return max == 0 ? 0 : queue_pop(q, items, max, n, LEAT_NEVER);
+}
+
+void leat_queue_end(leat_queue *q)
+{
+	uint64_t left = load_relaxed(&q->ends);
+
+	do {
+		if (left == 0)
+			return;
+	} while (!cas(&q->ends, &left, left - 1));
+	if (left > 1)
+		return;
+	ring_end(&q->ring);
+	park_signal_all(&q->not_empty);
+	park_post_all(&q->not_full);
+}
+
+void leat_queue_cancel(leat_queue *q)
+{
+	store_release(&q->cancelled, 1);
+	park_signal_all(&q->not_empty);
+	park_post_all(&q->not_full);
+}
+
+void leat_queue_stats_sized(
+	leat_queue *q, leat_queue_counts *counts, size_t size)
+{
+	leat_queue_counts c = {
+		.popped = queue_popped(q),
+		.pushed = queue_pushed(q),
+		.high_water = load_relaxed(&q->ring.high),
+		.capacity = q->ring.capacity,
+	};
+
+	c.depth = c.pushed - c.popped;
+	if (c.depth > c.capacity)
+		c.depth = c.capacity;
+	if (c.high_water < c.depth)
+		c.high_water = c.depth;
+	sized_give(counts, size, &c, sizeof(c));
+}
+
+int leat_queue_open_sized(
+	leat_queue **q, const leat_queue_opts *opts, size_t size)
+{
+	leat_queue_opts o;
+	unsigned sides;
+	int rc;
+
+	if (q == NULL)
+		return -EINVAL;
+	*q = NULL;
+	if (opts == NULL)
+		return -EINVAL;
+	rc = sized_take(&o, sizeof(o), opts, size);
+	if (rc < 0)
+		return rc;
+	if (o.capacity == 0 || o.capacity > LEAT_QUEUE_MAX)
+		return LEAT_ESIZE;
+	*q = aligned_alloc(LINE, sizeof(**q));
+	if (*q == NULL)
+		return -ENOMEM;
+	memset(*q, 0, sizeof(**q));
+	(*q)->ends = o.producers > 1 ? o.producers : 1;
+	(*q)->free_item = o.free_item;
+	sides = (o.producers == 1 ? RING_SP : 0) |
+		(o.consumers == 1 ? RING_SC : 0);
+	rc = ring_init(&(*q)->ring, o.capacity, sides);
+	if (rc < 0) {
+		free(*q);
+		*q = NULL;
+	}
+	return rc;
+}
+
+void leat_queue_close(leat_queue *q)
+{
+	uint64_t pos;
+	void *item;
+
+	if (q == NULL)
+		return;
+	while (ring_pop(&q->ring, &item, 1, UINT64_MAX, &pos) > 0)
+		if (item != NULL && q->free_item != NULL)
+			q->free_item(item);
+	ring_fini(&q->ring);
+	free(q);
+}

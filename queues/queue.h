@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A queue: a ring, two parks, an end and a cancel. What the public functions
+ * of <leat/queue.h> do not show, and the stages need, is here: the position of
+ * what was taken, time asleep, and waiting apart from taking.
+ */
+#ifndef LEAT_QUEUE_INTERNAL_H
+#define LEAT_QUEUE_INTERNAL_H
+
+#include <leat/queue.h>
+#include "queues/order.h"
+#include "queues/park.h"
+#include "queues/ring.h"
+
+struct leat_queue {
+	struct ring ring;
+	/* Written once, or when somebody ends or cancels. */
+	_Alignas(LINE) uint64_t cancelled;
+	uint64_t ends; /* calls of end still to come */
+	void (*free_item)(void *);
+	struct order *order; /* pops take its credit, unless NULL */
+	/* Consumers asleep: for items, or for credit. */
+	_Alignas(LINE) struct park not_empty;
+	/*
+	 * Producers asleep. They are woken once the head has reached wake_at,
+	 * when a quarter of the capacity is free. It comes from a tail at
+	 * which the queue was full, so the head reaches it before the queue
+	 * can go quiet; when producers overwrite each other's, the same holds
+	 * for whichever is left.
+	 */
+	_Alignas(LINE) struct park not_full;
+	uint64_t wake_at;
+};
+
+/* A wait: until when, and how long it has been. */
+struct wait {
+	uint64_t deadline; /* 0: do not wait */
+	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
+};
+
+/*
+ * queue_put pushes n items, waiting as `w` says, and sets *pushed. Returns 0,
+ * -EPIPE, -ECANCELED, -ETIMEDOUT, or -EAGAIN when it may not wait.
+ */
+int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
+	struct wait *w);
+
+/*
+ * queue_take takes 1 to max items without waiting; *n is 0 on failure. Returns
+ * 0, LEAT_END, -ECANCELED or -EAGAIN.
+ */
+int queue_take(
+	leat_queue *q, void **items, size_t max, size_t *n, uint64_t *pos);
+
+/* queue_pop takes 1 to max items and waits until the deadline; 0: not at all.
+ */
+int queue_pop(
+	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline);
+
+/*
+ * queue_await waits until a take may succeed, or say something else than
+ * -EAGAIN; then it returns 0. -ETIMEDOUT at the deadline. Who has awaited and
+ * taken calls queue_chain, so that a wake is passed on.
+ */
+int queue_await(leat_queue *q, struct wait *w);
+void queue_chain(leat_queue *q);
+
+/* queue_pushed: how many items ever went in. */
+static inline uint64_t queue_pushed(const leat_queue *q)
+{
+	return ring_tail(&q->ring);
+}
+
+/* queue_popped: how many were ever taken. */
+static inline uint64_t queue_popped(const leat_queue *q)
+{
+	return load_acquire(&q->ring.head);
+}
+
+#endif

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include "queues/ring.h"
+
+/* How often consumers look at the depth: once in so many positions. */
+#define SAMPLE 256
+
+static uint32_t log2_up(uint64_t n)
+{
+	uint32_t shift = 0;
+
+	while ((UINT64_C(1) << shift) < n)
+		shift++;
+	return shift;
+}
+
+int ring_init(struct ring *r, uint64_t capacity, unsigned sides)
+{
+	size_t size = sides == RING_SPSC ? sizeof(void *) : sizeof(struct slot);
+	uint32_t shift = log2_up(capacity);
+	void *memory = calloc((size_t)1 << shift, size);
+
+	if (memory == NULL)
+		return -ENOMEM;
+	*r = (struct ring){
+		.mask = (UINT64_C(1) << shift) - 1,
+		.capacity = capacity,
+		.shift = shift,
+		.sides = sides,
+	};
+	if (sides == RING_SPSC)
+		r->item = memory;
+	else
+		r->slot = memory;
+	return 0;
+}
+
+void ring_fini(struct ring *r)
+{
+	if (r->sides == RING_SPSC)
+		free(r->item);
+	else
+		free(r->slot);
+}
+
+static uint64_t turn_free(const struct ring *r, uint64_t pos)
+{
+	return (pos >> r->shift) * 2;
+}
+
+static struct slot *slot_at(const struct ring *r, uint64_t pos)
+{
+	return &r->slot[pos & r->mask];
+}
+
+/*
+ * room is how many of n places from pos on the capacity allows. The cached
+ * head is tried first, since the true one is on the consumers' line. Negative
+ * when pos is stale: consumers are already beyond it.
+ */
+static int64_t room(struct ring *r, uint64_t pos, size_t n)
+{
+	int64_t left =
+		(int64_t)(r->capacity - pos + load_relaxed(&r->head_cache));
+
+	if (left < (int64_t)n) {
+		uint64_t head = load_acquire(&r->head);
+
+		store_relaxed(&r->head_cache, head);
+		left = (int64_t)(r->capacity - pos + head);
+	}
+	if (left > (int64_t)r->capacity)
+		return -1;
+	return left < (int64_t)n ? left : (int64_t)n;
+}
+
+/* run_of counts the slots from pos on, n at most, whose turn is `off` past
+ * free. *ahead tells whether the first one is already beyond that turn. */
+static size_t run_of(
+	const struct ring *r, uint64_t pos, size_t n, unsigned off, bool *ahead)
+{
+	size_t k = 0;
+
+	*ahead = false;
+	while (k < n) {
+		uint64_t turn = load_acquire(&slot_at(r, pos + k)->turn);
+		uint64_t want = turn_free(r, pos + k) + off;
+
+		if (turn != want) {
+			*ahead = k == 0 && turn > want;
+			break;
+		}
+		k++;
+	}
+	return k;
+}
+
+/* claim moves *index from pos to pos + k. A single thread need not compare. */
+static bool claim(uint64_t *index, uint64_t pos, size_t k, bool single)
+{
+	if (single) {
+		store_release(index, pos + k);
+		return true;
+	}
+	return cas(index, &pos, pos + k);
+}
+
+static void publish(struct ring *r, uint64_t pos, void *const *items, size_t k)
+{
+	for (size_t i = 0; i < k; i++) {
+		struct slot *s = slot_at(r, pos + i);
+
+		s->item = items[i];
+		store_release(&s->turn, turn_free(r, pos + i) + 1);
+	}
+}
+
+static size_t push_shared(struct ring *r, void *const *items, size_t n)
+{
+	for (;;) {
+		uint64_t pos = load_relaxed(&r->tail);
+		bool ahead = true;
+		int64_t k;
+
+		if (pos & RING_END)
+			return RING_OVER;
+		k = room(r, pos, n);
+		if (k == 0)
+			return 0;
+		if (k > 0)
+			k = (int64_t)run_of(r, pos, (size_t)k, 0, &ahead);
+		if (k > 0 &&
+			claim(&r->tail, pos, (size_t)k, r->sides & RING_SP)) {
+			perturb();
+			publish(r, pos, items, (size_t)k);
+			return (size_t)k;
+		}
+		if (k == 0 && !ahead)
+			return 0;
+	}
+}
+
+static void sample(struct ring *r, uint64_t pos, size_t k)
+{
+	uint64_t depth;
+
+	if (likely(pos >= SAMPLE && !((pos ^ (pos + k)) & SAMPLE)))
+		return;
+	depth = ring_tail(r) - pos;
+	if (depth > r->capacity)
+		depth = r->capacity;
+	if (depth > load_relaxed(&r->high))
+		store_relaxed(&r->high, depth);
+}
+
+static void release(struct ring *r, uint64_t pos, void **items, size_t k)
+{
+	for (size_t i = 0; i < k; i++) {
+		struct slot *s = slot_at(r, pos + i);
+
+		items[i] = s->item;
+		store_release(&s->turn, turn_free(r, pos + i) + 2);
+	}
+}
+
+static size_t pop_shared(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
+{
+	for (;;) {
+		uint64_t pos = load_relaxed(&r->head);
+		bool ahead;
+		size_t k;
+
+		if (pos >= limit)
+			return 0;
+		k = run_of(
+			r, pos, n < limit - pos ? n : limit - pos, 1, &ahead);
+		if (k == 0 && !ahead)
+			return 0;
+		if (k > 0 && claim(&r->head, pos, k, r->sides & RING_SC)) {
+			perturb();
+			sample(r, pos, k);
+			release(r, pos, items, k);
+			*at = pos;
+			return k;
+		}
+	}
+}
+
+/* The end comes from the producer itself, so its own tail is never stale. */
+static size_t push_single(struct ring *r, void *const *items, size_t n)
+{
+	uint64_t pos = load_relaxed(&r->tail);
+	int64_t k;
+
+	if (pos & RING_END)
+		return RING_OVER;
+	k = room(r, pos, n);
+	if (k == 0)
+		return 0;
+	for (int64_t i = 0; i < k; i++)
+		r->item[(pos + (uint64_t)i) & r->mask] = items[i];
+	perturb();
+	store_release(&r->tail, pos + (uint64_t)k);
+	return (size_t)k;
+}
+
+static size_t pop_single(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
+{
+	uint64_t pos = load_relaxed(&r->head);
+	uint64_t there = r->tail_cache - pos;
+
+	if (there < n) {
+		r->tail_cache = ring_tail(r);
+		there = r->tail_cache - pos;
+		if (there > load_relaxed(&r->high))
+			store_relaxed(&r->high, there);
+	}
+	if (pos >= limit)
+		return 0;
+	if (n > limit - pos)
+		n = limit - pos;
+	if (n > there)
+		n = there;
+	if (n == 0)
+		return 0;
+	for (size_t i = 0; i < n; i++)
+		items[i] = r->item[(pos + i) & r->mask];
+	perturb();
+	store_release(&r->head, pos + n);
+	*at = pos;
+	return n;
+}
+
+size_t ring_push(struct ring *r, void *const *items, size_t n)
+{
+	return r->sides == RING_SPSC ? push_single(r, items, n)
+				     : push_shared(r, items, n);
+}
+
+size_t ring_pop(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *pos)
+{
+	return r->sides == RING_SPSC ? pop_single(r, items, n, limit, pos)
+				     : pop_shared(r, items, n, limit, pos);
+}
+
+bool ring_readable(const struct ring *r, uint64_t limit)
+{
+	uint64_t pos = load_acquire(&r->head);
+
+	if (pos >= limit)
+		return false;
+	if (r->sides == RING_SPSC)
+		return ring_tail(r) != pos;
+	return load_acquire(&slot_at(r, pos)->turn) > turn_free(r, pos);
+}
+
+bool ring_writable(struct ring *r)
+{
+	uint64_t pos = load_acquire(&r->tail);
+
+	if (pos & RING_END)
+		return true;
+	if (pos - load_acquire(&r->head) >= r->capacity)
+		return false;
+	return r->sides == RING_SPSC ||
+	       load_acquire(&slot_at(r, pos)->turn) >= turn_free(r, pos);
+}
+
+void ring_end(struct ring *r)
+{
+	if (r->sides & RING_SP)
+		store_release(&r->tail, load_relaxed(&r->tail) | RING_END);
+	else
+		fetch_or(&r->tail, RING_END);
+}

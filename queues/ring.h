@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A ring: the bounded buffer in a queue. It never waits.
+ *
+ * Positions count items from 0 and do not wrap. Position p lives in slot
+ * p & mask. A shared ring numbers the turns of each slot: free for p when
+ * turn == 2 * (p >> shift), full when one more; zeroed memory is a valid
+ * start. n slots are claimed with one compare-and-swap, then filled and
+ * published one by one. (After D. Vyukov's bounded MPMC queue, with his
+ * p and p + 1 replaced: those overwrite at capacity 1.)
+ *
+ * A side with a single thread claims with a plain store. A ring with one
+ * thread on both sides has no turns: slots of 8 bytes, and each side caches
+ * the other's position (after L. Lamport; the caches after J. Giacomoni).
+ *
+ * Capacity is exact: the slots are a power of two, and a producer also keeps
+ * p - head < capacity.
+ */
+#ifndef LEAT_RING_H
+#define LEAT_RING_H
+
+#include <stddef.h>
+#include "queues/atomic.h"
+
+enum ring_sides {
+	RING_SP = 1, /* a single producer, which alone calls ring_end */
+	RING_SC = 2, /* a single consumer */
+	RING_SPSC = RING_SP | RING_SC
+};
+
+/* Bit 63 of the tail: the input has ended. Nothing is claimed afterwards. */
+#define RING_END  (UINT64_C(1) << 63)
+#define RING_OVER SIZE_MAX /* returned by ring_push after the end */
+
+struct slot {
+	uint64_t turn; /* published with release, read with acquire */
+	void *item;    /* belongs to who claimed the position */
+};
+
+struct ring {
+	/* Read-only once made. */
+	union {
+		struct slot *slot; /* a shared ring */
+		void **item;	   /* a ring with one thread on each side */
+	};
+	uint64_t mask;
+	uint64_t capacity;
+	uint32_t shift;
+	uint32_t sides; /* enum ring_sides */
+	/* Producers: the next position to claim; with RING_END. */
+	_Alignas(LINE) uint64_t tail;
+	uint64_t head_cache; /* no later than head; any producer writes it */
+	/* Consumers: the next position to take. */
+	_Alignas(LINE) uint64_t head;
+	uint64_t tail_cache; /* SPSC: no later than tail, the consumer's own */
+	uint64_t high;	     /* most items seen, sampled by consumers */
+};
+
+/* ring_init returns 0 or -ENOMEM. capacity is at least 1. */
+int ring_init(struct ring *r, uint64_t capacity, unsigned sides);
+void ring_fini(struct ring *r);
+
+/*
+ * ring_push puts up to n items, in order, and returns how many: 0 when it is
+ * full, RING_OVER after the end.
+ */
+size_t ring_push(struct ring *r, void *const *items, size_t n);
+
+/*
+ * ring_pop takes up to n items at positions below `limit` and returns how
+ * many; *pos is the first one's position.
+ */
+size_t ring_pop(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *pos);
+
+/* ring_readable: a pop with this limit would find an item. */
+bool ring_readable(const struct ring *r, uint64_t limit);
+
+/* ring_writable: a push would find room, or the end. */
+bool ring_writable(struct ring *r);
+
+void ring_end(struct ring *r);
+
+static inline uint64_t ring_tail(const struct ring *r)
+{
+	return load_acquire(&r->tail) & ~RING_END;
+}
+
+/*
+ * ring_drained: the input has ended and every item is taken. The tail is read
+ * first: once ended it stands still.
+ */
+static inline bool ring_drained(const struct ring *r)
+{
+	uint64_t tail = load_acquire(&r->tail);
+
+	return (tail & RING_END) &&
+	       load_acquire(&r->head) == (tail & ~RING_END);
+}
+
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "queues/sized.h"
+#include "stages/chain.h"
+#include "stages/row.h"
+
+#define QUEUE_DEFAULT 1024
+
+void leat_keep(void *item)
+{
+	(void)item;
+}
+
+/* free_of is the destructor of what row i makes. */
+static void (*free_of(const leat_stage *row, void (*before)(void *)))(void *)
+{
+	if (row->free_out == leat_keep)
+		return NULL;
+	return row->free_out != NULL ? row->free_out : before;
+}
+
+static uint32_t workers_of(const leat_stage *row)
+{
+	uint32_t n = row->workers;
+
+	if (n == 0)
+		n = row->source != NULL ? 1 : pool_cpus();
+	return n < LEAT_WORKERS_MAX ? n : LEAT_WORKERS_MAX;
+}
+
+static bool is_pushed(const leat_chain *c)
+{
+	return !stage_is_source(&c->stage[0]);
+}
+
+/* An ordered row needs its window only if its workers, or its retries, could
+ * change the order, and if somebody is there to see it. */
+static bool needs_order(const leat_chain *c, size_t i)
+{
+	const struct stage *s = &c->stage[i];
+
+	return s->row.flags & LEAT_ORDERED && !stage_is_source(s) &&
+	       (s->workers > 1 || s->row.retries > 0) &&
+	       (i + 1 < c->n || c->opts.results > 0);
+}
+
+static int open_input(leat_chain *c, size_t i)
+{
+	const struct stage *s = &c->stage[i];
+	bool keyed = s->row.key != NULL;
+	uint64_t capacity = s->row.queue ? s->row.queue : QUEUE_DEFAULT;
+	struct edge_opts opts = {
+		.queues = keyed ? s->workers : 1,
+		.capacity = capacity,
+		.consumers = keyed ? 1 : s->workers,
+	};
+
+	if (keyed) {
+		opts.capacity = (capacity + s->workers - 1) / s->workers;
+		s->in->key = s->row.key;
+		s->in->key_arg = s->row.arg;
+	}
+	/* The workers of an ordered row hand on one at a time. */
+	if (i > 0)
+		opts.producers = needs_order(c, i - 1) ? 1 : s[-1].workers;
+	return edge_open(s->in, &opts);
+}
+
+static int open_results(leat_chain *c)
+{
+	struct edge_opts opts = {.queues = 1, .capacity = c->opts.results};
+
+	return opts.capacity == 0 ? 0 : edge_open(&c->edge[c->n], &opts);
+}
+
+/* The window: as many positions as the queue has, and enough for all workers
+ * to have some. */
+static int open_order(leat_chain *c, size_t i)
+{
+	struct stage *s = &c->stage[i];
+	uint64_t size = 64;
+	leat_queue *q;
+
+	if (!needs_order(c, i))
+		return 0;
+	q = s->in->queue[0];
+	while (size < q->ring.capacity || size < 4 * (uint64_t)s->workers)
+		size *= 2;
+	s->order = aligned_alloc(LINE, sizeof(*s->order));
+	if (s->order == NULL)
+		return -ENOMEM;
+	q->order = s->order;
+	return order_init(s->order, size, &q->not_empty);
+}
+
+/* All stages know their workers before any edge is made. */
+static int open_stages(leat_chain *c, const leat_stage *rows)
+{
+	void (*made)(void *) = c->opts.free_in;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct stage *s = &c->stage[i];
+
+		*s = (struct stage){.chain = c,
+			.row = rows[i],
+			.index = i,
+			.in = &c->edge[i],
+			.out = &c->edge[i + 1]};
+		s->in->free_item = made;
+		made = free_of(&rows[i], made);
+		s->out->free_item = made;
+		if (rc == 0)
+			rc = stage_open(s, workers_of(&rows[i]));
+	}
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		if (!stage_is_source(&c->stage[i]))
+			rc = open_input(c, i);
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		rc = open_order(c, i);
+	return rc == 0 ? open_results(c) : rc;
+}
+
+static int start_workers(leat_chain *c)
+{
+	size_t total = 0;
+	int rc;
+
+	for (size_t i = 0; i < c->n; i++)
+		total += c->stage[i].workers;
+	rc = pool_init(&c->pool, total);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++)
+			rc = pool_start(&c->pool, stage_main,
+				&c->stage[i].worker[k], c->opts.stack);
+	return pool_release(&c->pool, rc);
+}
+
+static void sink_of_leftovers(void *ctx, void *const *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		edge_free(ctx, items[i]);
+}
+
+/* destroy joins the workers and frees the chain, whole or half made. */
+static void destroy(leat_chain *c)
+{
+	pool_fini(&c->pool);
+	for (size_t i = 0; i < c->n; i++) {
+		struct stage *s = &c->stage[i];
+
+		if (s->order != NULL)
+			order_fini(s->order, sink_of_leftovers, s->out);
+		free(s->order);
+		stage_close(s);
+		free((char *)s->row.name);
+	}
+	for (size_t i = 0; i <= c->n; i++)
+		edge_close(&c->edge[i]);
+	free(c->stage);
+	free(c->edge);
+	fail_fini(&c->fail);
+	free(c);
+}
+
+/* make allocates a chain without stages; it owns nothing of the rows yet. */
+static leat_chain *make(const leat_opts *opts, size_t n)
+{
+	leat_chain *c = aligned_alloc(LINE, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	memset(c, 0, sizeof(*c));
+	c->opts = *opts;
+	c->stage = calloc(n, sizeof(*c->stage));
+	c->edge = calloc(n + 1, sizeof(*c->edge));
+	if (c->stage != NULL && c->edge != NULL && fail_init(&c->fail) == 0)
+		return c;
+	free(c->stage);
+	free(c->edge);
+	free(c);
+	return NULL;
+}
+
+static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
+	const leat_opts *opts, leat_report *r)
+{
+	int rc;
+
+	*c = make(opts, n);
+	if (*c == NULL) {
+		rows_free(rows, n);
+		return -ENOMEM;
+	}
+	(*c)->n = n;
+	rc = open_stages(*c, rows);
+	free(rows);
+	if (rc == 0)
+		rc = start_workers(*c);
+	if (rc == 0)
+		return 0;
+	fail_get(&(*c)->fail, r);
+	destroy(*c);
+	*c = NULL;
+	return rc;
+}
+
+static int open_chain(leat_chain **c, const leat_stage *table, size_t n,
+	size_t row_size, const leat_opts *opts, leat_report *r)
+{
+	leat_stage *rows;
+	int rc;
+
+	if (opts->results > LEAT_QUEUE_MAX) {
+		report_text(r, "results: %llu is over %llu",
+			(unsigned long long)opts->results,
+			(unsigned long long)LEAT_QUEUE_MAX);
+		return LEAT_ESIZE;
+	}
+	rc = rows_take(&rows, table, n, row_size, r);
+	return rc < 0 ? rc : open_rows(c, rows, n, opts, r);
+}
+
+int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
+	size_t row_size, const leat_opts *opts, size_t opts_size)
+{
+	leat_report r = {0};
+	leat_opts o = {0};
+	int rc = 0;
+
+	if (c == NULL)
+		return -EINVAL;
+	*c = NULL;
+	if (opts != NULL)
+		rc = sized_take(&o, sizeof(o), opts, opts_size);
+	if (rc == 0)
+		rc = open_chain(c, rows, n, row_size, &o, &r);
+	if (rc < 0 && r.text[0] == '\0')
+		report_text(&r, "%s", leat_strerror(rc));
+	r.code = rc;
+	if (o.report != NULL)
+		*o.report = r;
+	return rc;
+}
+
+void chain_halt(leat_chain *c, enum halt why)
+{
+	uint64_t no = HALT_NO;
+
+	if (!cas(&c->halted, &no, why))
+		return;
+	for (size_t i = 0; i <= c->n; i++)
+		edge_cancel(&c->edge[i]);
+	for (size_t i = 0; i < c->n; i++)
+		if (c->stage[i].order != NULL)
+			order_cancel(c->stage[i].order);
+	park_signal_all(&c->resting);
+	park_signal_all(&c->passed);
+}
+
+int chain_code(leat_chain *c)
+{
+	int rc = fail_get(&c->fail, NULL);
+
+	return rc < 0 ? rc : -ECANCELED;
+}
+
+void leat_cancel(leat_chain *c)
+{
+	chain_halt(c, HALT_CANCELLED);
+}
+
+void leat_end(leat_chain *c)
+{
+	if (is_pushed(c))
+		edge_end(&c->edge[0]);
+}
+
+void leat_stop(leat_chain *c)
+{
+	store_release(&c->stopped, 1);
+	leat_end(c);
+}
+
+int leat_failure(leat_chain *c, leat_report *report)
+{
+	return fail_get(&c->fail, report);
+}
+
+/* Results that nobody pulls any more would keep the workers for ever. */
+static void drain_results(leat_chain *c)
+{
+	struct edge *e = &c->edge[c->n];
+	void *item;
+
+	while (e->n > 0 && leat_queue_pop(e->queue[0], &item) == 0)
+		edge_free(e, item);
+}
+
+int leat_close(leat_chain *c)
+{
+	leat_report *report, r;
+	int rc;
+
+	if (c == NULL)
+		return 0;
+	if (stage_self() != NULL && stage_self()->stage->chain == c)
+		return -EDEADLK;
+	leat_end(c);
+	drain_results(c);
+	pool_join(&c->pool);
+	rc = fail_get(&c->fail, &r);
+	if (rc == 0 && chain_halted(c))
+		rc = -ECANCELED;
+	report = c->opts.report;
+	if (report != NULL)
+		*report = r;
+	destroy(c);
+	return rc;
+}
+
+int leat_run_sized(const leat_stage *rows, size_t n, size_t row_size,
+	const leat_opts *opts, size_t opts_size)
+{
+	leat_chain *c;
+	int rc = leat_open_sized(&c, rows, n, row_size, opts, opts_size);
+
+	if (rc < 0)
+		return rc;
+	if (is_pushed(c)) {
+		leat_close(c);
+		return LEAT_ESOURCE;
+	}
+	return leat_close(c);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A chain inside: rows become stages, the places between them edges.
+ *
+ *	edge[0] -> stage[0] -> edge[1] -> ... -> stage[n - 1] -> edge[n]
+ *
+ * edge[0] has no queue when the first row is a source, and edge[n] has none
+ * unless the chain has results.
+ */
+#ifndef LEAT_CHAIN_INTERNAL_H
+#define LEAT_CHAIN_INTERNAL_H
+
+#include <pthread.h>
+#include <leat/chain.h>
+#include "queues/queue.h"
+#include "stages/edge.h"
+#include "stages/fail.h"
+#include "stages/pool.h"
+#include "stages/stage.h"
+
+/* Why a chain is halted: everything in flight is freed. */
+enum halt { HALT_NO, HALT_CANCELLED, HALT_FAILED };
+
+/* Who pulls: 0 nobody so far, PULLERS_MANY several, else one thread. */
+#define PULLERS_MANY UINT64_MAX
+
+struct leat_chain {
+	/* Read-only once open. */
+	struct stage *stage;
+	struct edge *edge;
+	size_t n;
+	leat_opts opts;
+	struct pool pool;
+	/* Written when the state changes. */
+	_Alignas(LINE) uint64_t halted; /* enum halt */
+	uint64_t stopped;		/* leat_stop was called */
+	uint64_t waiting;		/* threads in leat_wait */
+	uint64_t puller;
+	struct fail fail;
+	/* Workers that wait to retry, or threads in leat_wait. */
+	_Alignas(LINE) struct park resting;
+	_Alignas(LINE) struct park passed;
+};
+
+/* chain_halt stops everything at once and wakes every blocked thread. */
+void chain_halt(leat_chain *c, enum halt why);
+
+/* chain_code is what a halted chain returns: its failure or -ECANCELED. */
+int chain_code(leat_chain *c);
+
+static inline bool chain_halted(const leat_chain *c)
+{
+	return unlikely(load_relaxed(&c->halted) != HALT_NO);
+}
+
+/* chain_moved tells threads in leat_wait that a worker got further. */
+static inline void chain_moved(leat_chain *c)
+{
+	if (unlikely(load_relaxed(&c->waiting) != 0))
+		park_signal_all(&c->passed);
+}
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A stage: a row at work, and its workers. */
+#ifndef LEAT_STAGE_H
+#define LEAT_STAGE_H
+
+#include <leat/chain.h>
+#include "queues/order.h"
+#include "queues/queue.h"
+#include "stages/edge.h"
+
+#define GRAIN_MAX 64   /* items taken at a time, at most */
+#define GRAIN_NS  8000 /* and no more than what takes this long */
+#define OUT_MIN	  256  /* places for outputs, at first */
+#define HELD_MAX  64   /* items that wait to be retried, by worker */
+
+/* What a worker has counted. It alone writes; anybody may read. */
+struct tally {
+	uint64_t taken, done, dropped, failed, cancelled;
+	uint64_t retried, gave, freed;
+	uint64_t busy_ns, blocked_in_ns, blocked_out_ns;
+};
+
+struct stage {
+	struct leat_chain *chain;
+	leat_stage row; /* a copy, whose name is ours */
+	size_t index;
+	struct edge *in, *out;
+	struct order *order; /* NULL unless outputs need putting in order */
+	struct leat_worker *worker;
+	uint32_t workers;
+	uint64_t live; /* workers that have not left */
+};
+
+/* An item that waits to be tried again, or, in a keyed row, for an item of the
+ * same key that does. */
+struct held {
+	void *item;
+	uint64_t seq;
+	uint64_t due;
+	uint64_t key;
+	uint32_t attempt; /* the next one */
+};
+
+/* What is unusual about the attempt under way; 0 on the fast path. */
+enum odd {
+	ODD_PASSED = 1, /* `in` was emitted */
+	ODD_LOST = 2,	/* an emitted item was freed for want of memory */
+};
+
+struct leat_worker {
+	struct stage *stage;
+	uint32_t index;
+	void *state; /* what row.open made */
+
+	/* The attempt under way. */
+	void *in;
+	uint64_t seq;
+	uint32_t attempt;
+	uint32_t odd;
+	size_t mark; /* outputs before it; it may still be undone */
+	int said;    /* the code that leat_error gave a text for */
+
+	/* Outputs made but not handed on. */
+	void **out;
+	size_t n_out, cap_out;
+	uint64_t run_pos; /* ordered: they are of the run from here on */
+	bool turn;	  /* ordered: order_enter was passed for it */
+	bool undoable;	  /* an attempt that may be undone is under way */
+
+	struct held *held; /* in the order in which they came */
+	size_t n_held;
+
+	uint32_t grain;
+	uint64_t item_ns; /* how long an item takes */
+	uint64_t clock;	  /* when it was last looked at */
+	struct wait wait_in, wait_out;
+
+	/*
+	 * No position below `low` is this worker's any more: what it made of
+	 * them is handed on. Written before positions are claimed; UINT64_MAX
+	 * when it has none.
+	 */
+	_Alignas(LINE) uint64_t low;
+	struct tally tally;
+	void *batch[GRAIN_MAX];
+	char text[sizeof(((leat_report *)0)->text)];
+};
+
+/* stage_main is the body of a worker's thread. */
+void *stage_main(void *worker);
+
+/* stage_open makes the workers, without threads; 0 or -ENOMEM. */
+int stage_open(struct stage *s, uint32_t workers);
+void stage_close(struct stage *s);
+
+/*
+ * stage_passed: everything that was in the input queue i below `pos` has been
+ * handed on. A source has passed when it has ended.
+ */
+bool stage_passed(struct stage *s, uint32_t i, uint64_t pos);
+
+/* stage_self is the worker whose thread calls, or NULL. */
+leat_worker *stage_self(void);
+
+static inline bool stage_is_source(const struct stage *s)
+{
+	return s->row.source != NULL;
+}
+
+#endif

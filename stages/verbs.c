@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What callers from outside do with a running chain: push, pull, wait. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include "stages/chain.h"
+
+/* How often a caller that is blocked looks whether it is in its own way, and
+ * for how long it believes that somebody will begin to pull. */
+#define LOOK	 (50 * LEAT_MS)
+#define PATIENCE (5 * LEAT_S)
+
+static bool is_own_worker(const leat_chain *c)
+{
+	const leat_worker *w = stage_self();
+
+	return unlikely(w != NULL && w->stage->chain == c);
+}
+
+static uint64_t thread_id(void)
+{
+	return (uint64_t)(uintptr_t)pthread_self();
+}
+
+static leat_queue *results(leat_chain *c)
+{
+	const struct edge *e = &c->edge[c->n];
+
+	return e->n > 0 ? e->queue[0] : NULL;
+}
+
+/*
+ * in_own_way: the results are full, and nobody but the caller pulls them, so
+ * a caller that waits for room waits for itself. *full_since is when the
+ * results were first seen full, 0 if they are not.
+ */
+static bool in_own_way(leat_chain *c, uint64_t *full_since)
+{
+	leat_queue *q = results(c);
+	uint64_t puller;
+
+	if (q == NULL || ring_writable(&q->ring)) {
+		*full_since = 0;
+		return false;
+	}
+	if (*full_since == 0)
+		*full_since = leat_now();
+	puller = load_relaxed(&c->puller);
+	return puller == thread_id() ||
+	       (puller == 0 && leat_now() - *full_since > PATIENCE);
+}
+
+/* look_at is when a wait with this deadline looks whether it is in its own
+ * way: chains without results need not. */
+static uint64_t look_at(leat_chain *c, uint64_t deadline)
+{
+	uint64_t look = results(c) == NULL ? LEAT_NEVER : leat_after(LOOK);
+
+	return look < deadline ? look : deadline;
+}
+
+/* push_some pushes items that go to the same queue. */
+static int push_some(leat_chain *c, leat_queue *q, void *const *items, size_t n,
+	size_t *pushed, uint64_t deadline)
+{
+	struct wait w = {0};
+	uint64_t full_since = 0;
+	size_t done;
+	int rc;
+
+	*pushed = 0;
+	for (;;) {
+		rc = queue_put(q, items + *pushed, n - *pushed, &done, &w);
+		*pushed += done;
+		if (rc == -ETIMEDOUT && leat_now() < deadline)
+			rc = -EAGAIN;
+		if (rc != -EAGAIN || deadline == 0)
+			return rc;
+		if (in_own_way(c, &full_since))
+			return -EDEADLK;
+		w.deadline = look_at(c, deadline);
+	}
+}
+
+static int push_check(const leat_chain *c, uint64_t deadline)
+{
+	if (stage_is_source(&c->stage[0]))
+		return LEAT_ESOURCE;
+	return deadline != 0 && is_own_worker(c) ? -EDEADLK : 0;
+}
+
+static int push(leat_chain *c, void *const *items, size_t n, size_t *pushed,
+	uint64_t deadline)
+{
+	const struct edge *e = &c->edge[0];
+	int rc = push_check(c, deadline);
+	size_t done;
+
+	*pushed = 0;
+	if (rc < 0)
+		return rc;
+	if (e->n == 1)
+		return push_some(c, e->queue[0], items, n, pushed, deadline);
+	for (; *pushed < n && rc == 0; *pushed += done)
+		rc = push_some(c, edge_queue(e, items[*pushed]),
+			items + *pushed, 1, &done, deadline);
+	return rc;
+}
+
+/* Deadline 0 means "do not wait" inside; a caller's 0 is long past. */
+static uint64_t past(uint64_t deadline)
+{
+	return deadline == 0 ? 1 : deadline;
+}
+
+int leat_push(leat_chain *c, void *item)
+{
+	size_t pushed;
+
+	return push(c, &item, 1, &pushed, LEAT_NEVER);
+}
+
+int leat_trypush(leat_chain *c, void *item)
+{
+	size_t pushed;
+
+	return push(c, &item, 1, &pushed, 0);
+}
+
+int leat_push_until(leat_chain *c, void *item, uint64_t deadline)
+{
+	size_t pushed;
+
+	return push(c, &item, 1, &pushed, past(deadline));
+}
+
+int leat_pushn(leat_chain *c, void *const *items, size_t n, size_t *pushed)
+{
+	size_t done;
+
+	return push(c, items, n, pushed ? pushed : &done, LEAT_NEVER);
+}
+
+/* know_puller remembers whether it is always the same thread that pulls. */
+static void know_puller(leat_chain *c)
+{
+	uint64_t known = load_relaxed(&c->puller);
+	uint64_t me = thread_id();
+
+	if (likely(known == me || known == PULLERS_MANY))
+		return;
+	if (known != 0 || !cas(&c->puller, &known, me))
+		store_relaxed(&c->puller, PULLERS_MANY);
+}
+
+static int pull(
+	leat_chain *c, void **items, size_t max, size_t *n, uint64_t deadline)
+{
+	leat_queue *q = results(c);
+
+	if (q == NULL)
+		return -EINVAL;
+	if (deadline != 0 && is_own_worker(c))
+		return -EDEADLK;
+	know_puller(c);
+	return queue_pop(q, items, max, n, deadline);
+}
+
+int leat_pull(leat_chain *c, void **item)
+{
+	size_t n;
+
+	return pull(c, item, 1, &n, LEAT_NEVER);
+}
+
+int leat_trypull(leat_chain *c, void **item)
+{
+	size_t n;
+
+	return pull(c, item, 1, &n, 0);
+}
+
+int leat_pull_until(leat_chain *c, void **item, uint64_t deadline)
+{
+	size_t n;
+
+	return pull(c, item, 1, &n, past(deadline));
+}
+
+int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n)
+{
+	*n = 0;
+	return max == 0 ? 0 : pull(c, items, max, n, LEAT_NEVER);
+}
+
+struct waiter {
+	uint64_t deadline;
+	uint64_t full_since;
+};
+
+/* sleep_once sleeps until a worker gets further. The caller looks again. */
+static int sleep_once(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
+	struct waiter *w)
+{
+	park_announce(&c->passed);
+	if (chain_halted(c) || stage_passed(s, i, pos)) {
+		park_retract(&c->passed);
+		return 0;
+	}
+	if (in_own_way(c, &w->full_since)) {
+		park_retract(&c->passed);
+		return -EDEADLK;
+	}
+	if (park_wait(&c->passed, look_at(c, w->deadline)) == 0)
+		return 0;
+	return leat_now() < w->deadline ? 0 : -ETIMEDOUT;
+}
+
+static int wait_passed(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
+	struct waiter *w)
+{
+	int rc = 0;
+
+	while (rc == 0 && !stage_passed(s, i, pos)) {
+		if (chain_halted(c))
+			return chain_code(c);
+		rc = sleep_once(c, s, i, pos, w);
+	}
+	return rc;
+}
+
+/*
+ * wait_stage: all that is in the stage's input now gets handed on. Stage by
+ * stage, from the front, this takes along everything pushed before.
+ */
+static int wait_stage(leat_chain *c, struct stage *s, struct waiter *w)
+{
+	int rc = 0;
+
+	if (stage_is_source(s))
+		return wait_passed(c, s, 0, 0, w);
+	for (uint32_t i = 0; i < s->in->n && rc == 0; i++)
+		rc = wait_passed(c, s, i, queue_pushed(s->in->queue[i]), w);
+	return rc;
+}
+
+static int wait_all(leat_chain *c, uint64_t deadline)
+{
+	struct waiter w = {.deadline = deadline};
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		rc = wait_stage(c, &c->stage[i], &w);
+	return rc == 0 && chain_halted(c) ? chain_code(c) : rc;
+}
+
+int leat_wait_until(leat_chain *c, uint64_t deadline)
+{
+	int rc;
+
+	if (is_own_worker(c))
+		return -EDEADLK;
+	fetch_add(&c->waiting, 1);
+	fence_full();
+	rc = wait_all(c, past(deadline));
+	fetch_add(&c->waiting, UINT64_MAX);
+	return rc;
+}
+
+int leat_wait(leat_chain *c)
+{
+	return leat_wait_until(c, LEAT_NEVER);
+}

@@ -1,0 +1,387 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Runs leat and its peers in turn on the same work and compares them.
+
+Each system is a program (see bench.h for how it is called); a row of a
+workload is one call of it. In every round each system has its turn; a run
+counts only when its sum is the one of the serial loop. What is printed is
+written as JSON lines too.
+"""
+
+import argparse
+import json
+import os
+import select
+import statistics
+import subprocess
+import sys
+import time
+
+SERIAL = "serial"
+LEAT = "leat"
+
+# name, what it is, the Debian package without which it is not built
+SYSTEMS = [
+    (SERIAL, "serial loop", None),
+    (LEAT, "leat", None),
+    ("mutex", "mutex + cond queue", None),
+    ("mutex-hand", "mutex, user batches", None),
+    ("mutex-inside", "mutex, 64 a lock inside", None),
+    ("tbb", "oneTBB pipeline", "libtbb-dev"),
+    ("tbb-flow", "oneTBB flow graph", "libtbb-dev"),
+    ("openmp", "OpenMP tasks", "libgomp1"),
+    ("go", "Go channels", "golang-go"),
+    ("go-hand", "Go, user batches", "golang-go"),
+    ("crossbeam", "crossbeam channel",
+     "librust-crossbeam-channel-dev and cargo"),
+    ("future", "C++ pool of futures", None),
+    ("async", "std::async", None),
+    ("ck", "ck_ring", "libck-dev"),
+    ("boost", "boost::lockfree", "libboost-dev"),
+    ("moodycamel", "moodycamel (unbounded)", "libconcurrentqueue-dev"),
+]
+NOT_IN_DEBIAN = ["FastFlow", "Taskflow"]
+
+# Times of a run in seconds, and the most a run may take.
+TARGET, TARGET_QUICK = 0.3, 0.06
+LIMIT = 60
+UNKNOWN = 3  # the exit status of a program that lacks the workload
+
+
+class Unknown(Exception):
+    """The system does not do this workload."""
+
+
+class Failed(Exception):
+    """The run does not count, and why."""
+
+
+def read_line(process):
+    """The first line of its output, or Failed after LIMIT seconds."""
+    if not select.select([process.stdout], [], [], LIMIT)[0]:
+        process.kill()
+        raise Failed(f"no result within {LIMIT} s")
+    return process.stdout.readline()
+
+
+def peak_kb(pid):
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    raise Failed("no VmHWM")
+
+
+def idle_ms(pid, seconds):
+    """Processor time of an idle process, in ms per second."""
+    clock = ~pid << 3 | 2  # what clock_getcpuclockid returns
+    time.sleep(0.05)
+    before = time.clock_gettime(clock)
+    time.sleep(seconds)
+    return (time.clock_gettime(clock) - before) * 1e3 / seconds
+
+
+def call(argv, idle=0):
+    """One run: what the program printed, with its memory and idle time."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([str(a) for a in argv], stdin=pipe,
+                               stdout=pipe, stderr=pipe, text=True)
+    try:
+        line = read_line(process)
+        result = dict(f.split("=") for f in line.split())
+        if line:
+            result["peak_kb"] = peak_kb(process.pid)
+            if idle:
+                result["idle_ms"] = idle_ms(process.pid, idle)
+        _, errors = process.communicate(timeout=LIMIT)
+    except subprocess.TimeoutExpired:
+        raise Failed("it does not end") from None
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode == UNKNOWN:
+        raise Unknown
+    if process.returncode or "ns" not in result:
+        raise Failed(errors.strip() or f"exit status {process.returncode}")
+    return result
+
+
+def round_down(n):
+    """The largest 1, 2 or 5 times a power of ten up to n."""
+    power = 10 ** (len(str(n)) - 1)
+    return max(m for m in (1, 2, 5) if m * power <= n) * power
+
+
+class Bench:
+    """What the rows share: the options, the programs and their sums."""
+
+    def __init__(self, options):
+        self.options = options
+        self.quick = options.quick
+        self.sums = {}
+
+    def program(self, system):
+        return os.path.join(self.options.build, system)
+
+    def expected(self, workload, n, k, workers):
+        key = workload, n, k, workers
+        if key not in self.sums:
+            self.sums[key] = call([self.program(SERIAL), *key])["sum"]
+        return self.sums[key]
+
+    def run(self, system, workload, n, k, workers, idle=0):
+        """One run that counts."""
+        result = call([self.program(system), workload, n, k, workers], idle)
+        if result.get("sum") != self.expected(workload, n, k, workers):
+            raise Failed(f"wrong sum {result.get('sum')} of {n} items")
+        return result
+
+
+class Row:
+    """One call per system and round; the figure is ns per item."""
+
+    unit = "ns per item"
+    once = False  # one round is enough: it is no time
+
+    def __init__(self, title, workload, k=0, workers=1, most=10**7,
+                 ideal=False):
+        self.title, self.workload = title, workload
+        self.k, self.workers, self.most = k, workers, most
+        self.ideal = ideal
+        self.sizes = {}
+
+    def size(self, bench, system):
+        """Enough items for a run of the wanted time."""
+        target = (TARGET_QUICK if bench.quick else TARGET) * 1e9
+        n = 200
+        while True:
+            ns = float(bench.run(system, self.workload, n, self.k,
+                                 self.workers)["ns"])
+            wanted = round_down(max(200, int(min(target / max(ns, 0.1),
+                                                 self.most))))
+            if wanted < 5 * n:
+                return wanted
+            n = min(wanted, 50 * n)
+
+    def measure(self, bench, system):
+        if system not in self.sizes:
+            self.sizes[system] = self.size(bench, system)
+        return self.value(bench.run(system, self.workload,
+                                    self.sizes[system], self.k,
+                                    self.workers))
+
+    def value(self, result):
+        return float(result["ns"]), {}
+
+
+class Latency(Row):
+    """One item at a time; then the processor time of an idle second."""
+
+    unit = "us, median"
+
+    def __init__(self, title, gap_us, n, n_quick, idle):
+        super().__init__(title, "latency", gap_us)
+        self.n, self.n_quick, self.idle = n, n_quick, idle
+
+    def measure(self, bench, system):
+        if system == SERIAL:
+            raise Unknown
+        n = self.n_quick if bench.quick else self.n
+        idle = self.idle and (0.2 if bench.quick else 1)
+        result = bench.run(system, self.workload, n, self.k, 1, idle)
+        more = {"p99 us": float(result["p99"]) / 1e3}
+        if self.idle:
+            more["idle ms/s"] = result["idle_ms"]
+        return float(result["ns"]) / 1e3, more
+
+
+class Memory(Row):
+    """How much more memory ten times the items take."""
+
+    unit = "KB more for 10x the items"
+    once = True
+
+    def measure(self, bench, system):
+        few = 10**5 if bench.quick and system != LEAT else 10**6
+        peaks = [bench.run(system, self.workload, n, self.k, 1)["peak_kb"]
+                 for n in (few, 10 * few)]
+        return float(peaks[1] - peaks[0]), {"peak KB": float(peaks[1])}
+
+
+class Commands(Row):
+    """Whole commands, timed; their outputs are counted."""
+
+    unit = "seconds"
+
+    def __init__(self, title, commands):
+        super().__init__(title, None)
+        self.commands = commands
+
+    def measure(self, bench, system):
+        raise Unknown
+
+
+def rows(quick):
+    """The rows of each workload."""
+    w2 = [("100 ns", 80), ("1 us", 800), ("10 us", 8000)]
+    return {
+        "W1": [Row(f"{n} middle worker{'s' * (n > 1)}, no work", "chain",
+                   0, n) for n in (1, 2)],
+        "W2": [Row(f"2 middle workers, {name} an item", "chain", k, 2,
+                   ideal=True) for name, k in w2],
+        "W3": [Row(f"in order, every 100th 50 times, {name}", "ordered", k,
+                   2, ideal=True) for name, k in w2],
+        "W4": [Latency("one at a time, back to back", 0, 5000, 1000, False),
+               Latency("one at a time, 1 ms between", 1000, 300, 50, True)],
+        "W5": [Row(f"{n} stages of one worker", "deep", 0, n)
+               for n in (8, 64)],
+        "W6": [Row("concurrent calls with a keyed result", "fan", 0, 2,
+                   10**6)],
+        "W7": [Memory("fast sink", "chain"),
+               Memory("slow sink", "slow", 80)],
+        "queue": [Row(f"{n} to {n} threads, {k} at a time", "queue", k, n)
+                  for n in (1, 2, 4, 8) for k in ((32,) if quick
+                                                  else (1, 8, 32))],
+    }
+
+
+class Table:
+    """The figures of one row, by system."""
+
+    def __init__(self, bench, name, row, systems):
+        self.bench, self.name, self.row = bench, name, row
+        self.names = dict(systems)
+        self.values = {system: [] for system in self.names}
+        self.more, self.failed = {}, {}
+
+    def turn(self, system):
+        try:
+            value, more = self.row.measure(self.bench, system)
+        except Unknown:
+            del self.values[system]
+        except Failed as why:
+            self.failed[system] = str(why)
+        else:
+            self.values[system].append(value)
+            for key, figure in more.items():
+                self.more.setdefault((system, key), []).append(figure)
+
+    def fill(self, rounds):
+        for _ in range(1 if self.row.once else rounds):
+            for system in list(self.values):
+                if system not in self.failed:
+                    self.turn(system)
+
+    def median(self, system):
+        values = self.values.get(system)
+        if not values or system in self.failed:
+            return None
+        return statistics.median(values)
+
+    def ratio(self, system, to):
+        mine, other = self.median(system), self.median(to)
+        if self.row.once or None in (mine, other) or not other:
+            return None
+        return mine / other
+
+    def record(self, system):
+        """What is known of a system in this row."""
+        if system in self.failed:
+            return {"failed": self.failed[system]}
+        values = self.values[system]
+        more = {key: statistics.median(figures) for (who, key), figures
+                in self.more.items() if who == system}
+        return {"median": self.median(system), "min": min(values),
+                "max": max(values), "rounds": len(values),
+                "items": self.row.sizes.get(system),
+                "to_serial": self.ratio(system, SERIAL),
+                "to_leat": self.ratio(system, LEAT), **more}
+
+    def records(self):
+        head = {"workload": self.name, "row": self.row.title,
+                "k": self.row.k, "workers": self.row.workers,
+                "unit": self.row.unit}
+        for system in self.values:
+            yield {**head, "system": system, "name": self.names[system],
+                   **self.record(system)}
+        if LEAT not in self.values:
+            yield {**head, "system": LEAT, "name": self.names[LEAT],
+                   "failed": "leat does not do this workload yet"}
+
+
+def ratio_text(ratio):
+    return "-" if ratio is None else f"{ratio:.2f}"
+
+
+def line(record):
+    if "failed" in record:
+        return f"  {record['name']:<24} failed: {record['failed']}"
+    figures = "".join(f"{record[key]:>12,.1f}"
+                      for key in ("median", "min", "max"))
+    more = "".join(f"  {key} {record[key]:.2f}" for key in
+                   ("p99 us", "idle ms/s", "peak KB") if key in record)
+    return (f"  {record['name']:<24}{figures}"
+            f"{ratio_text(record['to_serial']):>10}"
+            f"{ratio_text(record['to_leat']):>9}{more}")
+
+
+def print_table(table):
+    row = table.row
+    print(f"\n{table.name}: {row.title} ({row.unit})")
+    print(f"  {'':<24}{'median':>12}{'min':>12}{'max':>12}"
+          f"{'x serial':>10}{'x leat':>9}")
+    for record in table.records():
+        print(line(record))
+        if row.ideal and record.get("system") == SERIAL:
+            print(f"  {'ideal':<24}"
+                  f"{record['median'] / row.workers:>12,.1f}")
+    sys.stdout.flush()
+
+
+def chosen(options):
+    """The systems that are wanted and there; says which are not there."""
+    wanted = options.peers.split() if options.peers else None
+    there = []
+    for system, name, package in SYSTEMS:
+        if wanted and system not in wanted + [SERIAL, LEAT]:
+            continue
+        if os.path.exists(os.path.join(options.build, system)):
+            there.append((system, name))
+        else:
+            print(f"not installed: {name}"
+                  + (f" (Debian: {package})" if package else ""))
+    print("not in Debian, so not compared:", ", ".join(NOT_IN_DEBIAN))
+    return there
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--build", default="build/bench")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workloads", default="")
+    parser.add_argument("--peers", default="")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    bench, systems = Bench(options), chosen(options)
+    wanted = options.workloads.split()
+    failed = False
+    with open(os.path.join(options.build, "results.jsonl"), "w") as out:
+        for name, group in rows(options.quick).items():
+            if wanted and name not in wanted:
+                continue
+            for row in group:
+                table = Table(bench, name, row, systems)
+                table.fill(options.rounds)
+                print_table(table)
+                for record in table.records():
+                    failed |= "failed" in record
+                    print(json.dumps(record), file=out, flush=True)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

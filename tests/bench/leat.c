@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* leat: a table, and one row for each stage. Items are words cast to
+ * pointers, so that nothing needs freeing. */
+#include <leat.h>
+
+#include "bench.h"
+
+#define STAGES_MAX 1024
+
+static char names[STAGES_MAX][16];
+static leat_chain *chain;
+
+static void must(int rc)
+{
+	if (rc < 0) {
+		fprintf(stderr, "%s\n", leat_strerror(rc));
+		exit(1);
+	}
+}
+
+static int from_source(void *in, void **out, leat_worker *w)
+{
+	uint64_t i = leat_seq(w);
+
+	(void)in;
+	if (i == job.n)
+		return LEAT_END;
+	*out = (void *)(uintptr_t)source(i);
+	return 0;
+}
+
+static int through_middle(void *in, void **out, leat_worker *w)
+{
+	(void)w;
+	*out = (void *)(uintptr_t)middle((uintptr_t)in);
+	return 0;
+}
+
+static int to_sink(void *in, void **out, leat_worker *w)
+{
+	(void)out;
+	(void)w;
+	sink((uintptr_t)in);
+	return LEAT_DROP;
+}
+
+/* fill makes the table: the middle stages between the source and the sink. */
+static void fill(leat_stage *rows)
+{
+	for (unsigned s = 0; s < job.stages; s++) {
+		snprintf(names[s], sizeof(names[s]), "s%u", s);
+		rows[s].name = names[s];
+		rows[s].fn = through_middle;
+		rows[s].workers = job.workers;
+		rows[s].queue = QUEUE_ITEMS;
+		if (job.ordered)
+			rows[s].flags = LEAT_ORDERED;
+	}
+	rows[0] = (leat_stage){.name = names[0], .source = from_source};
+	rows[job.stages - 1].fn = to_sink;
+	rows[job.stages - 1].workers = 1;
+}
+
+static void run_chain(void)
+{
+	static leat_stage rows[STAGES_MAX];
+
+	fill(rows);
+	must(leat_run(rows, job.stages, NULL));
+}
+
+static void push(uint64_t x)
+{
+	must(leat_push(chain, (void *)(uintptr_t)x));
+}
+
+static uint64_t pull(void)
+{
+	void *item;
+
+	must(leat_pull(chain, &item));
+	return (uintptr_t)item;
+}
+
+static void run_latency(void)
+{
+	static leat_stage rows[STAGES_MAX];
+	leat_opts opts = {.results = QUEUE_ITEMS};
+
+	fill(rows);
+	must(leat_open(&chain, rows + 1, job.stages - 2, &opts));
+	latency(push, pull);
+	must(leat_close(chain));
+}
+
+int main(int argc, char **argv)
+{
+	static const struct workload table[] = {{"chain", run_chain},
+		{"slow", run_chain}, {"ordered", run_chain},
+		{"deep", run_chain}, {"latency", run_latency}, {NULL, NULL}};
+
+	return bench(argc, argv, table);
+}

@@ -329,7 +329,7 @@ int leat_run_sized(const leat_stage *rows, size_t n, size_t row_size,
 	leat_chain *c;
 	int rc = leat_open_sized(&c, rows, n, row_size, opts, opts_size);
 
-	if (rc < 0)
+	if (c == NULL)
 		return rc;
 	if (is_pushed(c)) {
 		leat_close(c);

@@ -45,7 +45,7 @@ static bool may_give(leat_worker *w)
 
 static bool grow(leat_worker *w)
 {
-	size_t cap = 2 * w->cap_out;
+	size_t cap = w->cap_out + w->cap_out / 2 + 1;
 	void **out = realloc(w->out, cap * sizeof(*out));
 
 	if (out == NULL)

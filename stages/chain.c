@@ -42,8 +42,7 @@ static bool needs_order(const leat_chain *c, size_t i)
 	const struct stage *s = &c->stage[i];
 
 	return s->row.flags & LEAT_ORDERED && !stage_is_source(s) &&
-	       (s->workers > 1 || s->row.retries > 0) &&
-	       (i + 1 < c->n || c->opts.results > 0);
+	       (s->workers > 1 || s->row.retries > 0) && !s->sink;
 }
 
 static int open_input(leat_chain *c, size_t i)
@@ -107,6 +106,7 @@ static int open_stages(leat_chain *c, const leat_stage *rows)
 		*s = (struct stage){.chain = c,
 			.row = rows[i],
 			.index = i,
+			.sink = i + 1 == c->n && c->opts.results == 0,
 			.in = &c->edge[i],
 			.out = &c->edge[i + 1]};
 		s->in->free_item = made;

@@ -34,7 +34,6 @@ struct leat_chain {
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t halted; /* enum halt */
 	uint64_t stopped;		/* leat_stop was called */
-	uint64_t waiting;		/* threads in leat_wait */
 	uint64_t puller;
 	struct fail fail;
 	/* Workers that wait to retry, or threads in leat_wait. */
@@ -53,11 +52,10 @@ static inline bool chain_halted(const leat_chain *c)
 	return unlikely(load_relaxed(&c->halted) != HALT_NO);
 }
 
-/* chain_moved tells threads in leat_wait that a worker got further. */
-static inline void chain_moved(leat_chain *c)
+/* chain_stopping: no more input is wanted. */
+static inline bool chain_stopping(const leat_chain *c)
 {
-	if (unlikely(load_relaxed(&c->waiting) != 0))
-		park_signal_all(&c->passed);
+	return chain_halted(c) || unlikely(load_relaxed(&c->stopped));
 }
 
 #endif

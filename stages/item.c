@@ -3,14 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "stages/item.h"
-
-/* What an attempt has come to. */
-enum outcome { SETTLED, AGAIN, ENDED };
-
-static bool is_sink(const struct stage *s)
-{
-	return s->out->n == 0;
-}
+#include "stages/retry.h"
 
 /* give hands on items, or frees them when the chain is halted. */
 static void give(void *ctx, void *const *items, size_t n)
@@ -72,7 +65,7 @@ static bool make_room(leat_worker *w)
 /* put adds an output. It fails only for want of memory. */
 static bool put(leat_worker *w, void *item)
 {
-	if (is_sink(w->stage)) {
+	if (w->stage->sink) {
 		if (item != NULL)
 			discard(w, item);
 		return true;
@@ -108,7 +101,7 @@ static void undo(leat_worker *w)
 		if (item != w->in)
 			discard(w, item);
 	}
-	w->odd = 0;
+	w->odd &= ODD_SAID;
 }
 
 static void fill_report(const leat_worker *w, leat_report *r, int code)
@@ -118,7 +111,9 @@ static void fill_report(const leat_worker *w, leat_report *r, int code)
 		.seq = w->seq,
 		.attempt = w->attempt};
 	report_name(r, w->stage->row.name);
-	report_text(r, "%s", w->said == code ? w->text : leat_strerror(code));
+	report_text(r, "%s",
+		w->odd & ODD_SAID && w->said == code ? w->text
+						     : leat_strerror(code));
 }
 
 /*
@@ -201,192 +196,24 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 	return SETTLED;
 }
 
-/* attempt runs the function once. */
-static inline enum outcome attempt(
-	leat_worker *w, leat_fn fn, void *in, uint64_t seq, uint32_t count)
+enum outcome item_attempt(
+	leat_worker *w, void *in, uint64_t seq, uint32_t count)
 {
+	const leat_stage *row = &w->stage->row;
+	enum outcome outcome;
 	void *out = NULL;
 	int rc;
 
 	w->in = in;
 	w->seq = seq;
 	w->attempt = count;
+	w->odd = 0;
 	w->mark = w->n_out;
-	rc = fn(in, &out, w);
-	if (unlikely(rc != 0 || w->odd != 0 || w->n_out == w->cap_out))
-		return settle(w, in, out, rc);
-	if (out != in)
-		edge_free(w->stage->in, in);
-	if (!is_sink(w->stage))
-		w->out[w->n_out++] = out;
-	else if (out != NULL)
-		discard(w, out);
-	add_owned(&w->tally.done, 1);
-	return SETTLED;
-}
-
-static enum outcome attempt_undoable(
-	leat_worker *w, leat_fn fn, void *in, uint64_t seq, uint32_t count)
-{
-	enum outcome outcome;
-
-	w->said = 0;
-	w->undoable = true;
-	outcome = attempt(w, fn, in, seq, count);
+	w->undoable = row->retries > 0;
+	rc = (row->source != NULL ? row->source : row->fn)(in, &out, w);
+	outcome = settle(w, in, out, rc);
 	w->undoable = false;
 	return outcome;
-}
-
-void worker_rest(leat_worker *w, uint64_t deadline)
-{
-	leat_chain *c = w->stage->chain;
-	uint64_t from = leat_now();
-
-	while (!chain_halted(c) && leat_now() < deadline) {
-		park_announce(&c->resting);
-		if (chain_halted(c))
-			park_retract(&c->resting);
-		else
-			park_wait(&c->resting, deadline);
-	}
-	w->wait_in.spent += leat_now() - from;
-}
-
-/* backoff is when the attempt after `count` failed ones may begin. */
-static uint64_t backoff(const leat_stage *row, uint32_t count)
-{
-	uint64_t ns = row->backoff_ns;
-
-	while (--count > 0 && ns != 0 && ns < UINT64_MAX / 2)
-		ns *= 2;
-	return ns == 0 ? 0 : leat_after(ns);
-}
-
-/* retry_in_place: the worker waits, since it has no place to hold the item or
- * must not overtake it. */
-static enum outcome retry_in_place(
-	leat_worker *w, leat_fn fn, void *in, uint64_t seq, uint32_t count)
-{
-	enum outcome outcome = AGAIN;
-
-	for (; outcome == AGAIN; count++) {
-		worker_rest(w, backoff(&w->stage->row, count));
-		if (chain_halted(w->stage->chain)) {
-			item_cancel(w, in);
-			return SETTLED;
-		}
-		add_owned(&w->tally.retried, 1);
-		outcome = attempt_undoable(w, fn, in, seq, count);
-	}
-	return outcome;
-}
-
-static uint64_t key_of(const leat_worker *w, const void *item)
-{
-	const leat_stage *row = &w->stage->row;
-
-	return row->key == NULL ? 0 : row->key(item, row->arg);
-}
-
-static void hold(
-	leat_worker *w, void *in, uint64_t seq, uint64_t key, uint32_t count)
-{
-	w->held[w->n_held++] = (struct held){
-		.item = in,
-		.seq = seq,
-		.key = key,
-		.attempt = count,
-		.due = count > 0 ? backoff(&w->stage->row, count) : 0,
-	};
-}
-
-/* is_first: nothing held before it has its key. */
-static bool is_first(const leat_worker *w, size_t i)
-{
-	if (w->stage->row.key == NULL)
-		return true;
-	for (size_t k = 0; k < i; k++)
-		if (w->held[k].key == w->held[i].key)
-			return false;
-	return true;
-}
-
-/* next_held is the first of its key that is due soonest. */
-static size_t next_held(const leat_worker *w)
-{
-	size_t best = 0;
-
-	for (size_t i = 1; i < w->n_held; i++)
-		if (w->held[i].due < w->held[best].due && is_first(w, i))
-			best = i;
-	return best;
-}
-
-uint64_t held_due(const leat_worker *w)
-{
-	return w->n_held == 0 ? LEAT_NEVER : w->held[next_held(w)].due;
-}
-
-uint64_t held_low(const leat_worker *w)
-{
-	uint64_t low = UINT64_MAX;
-
-	for (size_t i = 0; i < w->n_held; i++)
-		if (w->held[i].seq < low)
-			low = w->held[i].seq;
-	return low;
-}
-
-static void unhold(leat_worker *w, size_t i)
-{
-	w->n_held--;
-	memmove(w->held + i, w->held + i + 1,
-		(w->n_held - i) * sizeof(*w->held));
-}
-
-/* retry_one repeats a held item, which is a run of its own. */
-static void retry_one(leat_worker *w, size_t i)
-{
-	struct held *h = &w->held[i];
-	uint64_t seq = h->seq;
-
-	w->run_pos = seq;
-	if (h->attempt > 0)
-		add_owned(&w->tally.retried, 1);
-	if (attempt_undoable(w, w->stage->row.fn, h->item, seq, h->attempt) ==
-		AGAIN) {
-		h->attempt++;
-		h->due = backoff(&w->stage->row, h->attempt);
-		return;
-	}
-	unhold(w, i);
-	outputs_give(w, seq + 1);
-}
-
-void held_retry(leat_worker *w)
-{
-	while (w->n_held > 0 && !chain_halted(w->stage->chain)) {
-		size_t i = next_held(w);
-
-		if (w->held[i].due > leat_now())
-			return;
-		retry_one(w, i);
-	}
-}
-
-void held_cancel(leat_worker *w)
-{
-	while (w->n_held > 0)
-		item_cancel(w, w->held[--w->n_held].item);
-}
-
-/* settle_held waits until nothing, or not everything, is held any more. */
-static void settle_held(leat_worker *w, size_t at_most)
-{
-	while (w->n_held > at_most && !chain_halted(w->stage->chain)) {
-		worker_rest(w, held_due(w));
-		held_retry(w);
-	}
 }
 
 void item_cancel(leat_worker *w, void *in)
@@ -395,72 +222,112 @@ void item_cancel(leat_worker *w, void *in)
 	add_owned(&w->tally.cancelled, 1);
 }
 
-/* behind_its_key: an item of the same key is held, so it must wait too. */
-static bool behind_its_key(const leat_worker *w, uint64_t key)
+/*
+ * settle_plain is settle for what most attempts come to, in a row without
+ * retries. A sink has no places for outputs, so cap_out is 0.
+ */
+static inline bool settle_plain(
+	leat_worker *w, void *in, void *out, int rc, uint64_t *done)
 {
-	if (w->stage->row.key == NULL)
+	if (unlikely(w->odd != 0))
 		return false;
-	for (size_t i = 0; i < w->n_held; i++)
-		if (w->held[i].key == key)
-			return true;
-	return false;
-}
-
-/* run_retryable: as item_run, in a row with retries. */
-static void run_retryable(leat_worker *w, void *in, uint64_t seq)
-{
-	leat_fn fn = w->stage->row.fn;
-	uint64_t key = key_of(w, in);
-
-	if (unlikely(w->n_held > 0) && behind_its_key(w, key)) {
-		outputs_give(w, seq);
-		settle_held(w, HELD_MAX - 1);
-		if (chain_halted(w->stage->chain))
-			item_cancel(w, in);
-		else
-			hold(w, in, seq, key, 0);
-		return;
+	if (likely(rc == 0 && w->n_out < w->cap_out)) {
+		w->out[w->n_out++] = out;
+		if (out != in)
+			edge_free(w->stage->in, in);
+		*done += 1;
+		return true;
 	}
-	if (likely(attempt_undoable(w, fn, in, seq, 0) != AGAIN))
-		return;
-	if (w->n_held == HELD_MAX) {
-		retry_in_place(w, fn, in, seq, 1);
-		return;
-	}
-	if (w->stage->order != NULL)
-		outputs_give(w, seq);
-	w->run_pos = seq + 1;
-	hold(w, in, seq, key, 1);
-}
-
-void item_run(leat_worker *w, void *in, uint64_t seq)
-{
-	if (unlikely(w->stage->row.retries > 0)) {
-		run_retryable(w, in, seq);
-		return;
-	}
-	w->said = 0;
-	attempt(w, w->stage->row.fn, in, seq, 0);
-}
-
-bool item_source(leat_worker *w)
-{
-	const leat_stage *row = &w->stage->row;
-	uint64_t seq = load_relaxed(&w->tally.taken);
-	enum outcome outcome;
-
-	if (unlikely(row->retries > 0)) {
-		outcome = attempt_undoable(w, row->source, NULL, seq, 0);
-		if (outcome == AGAIN)
-			outcome = retry_in_place(w, row->source, NULL, seq, 1);
-	} else {
-		w->said = 0;
-		outcome = attempt(w, row->source, NULL, seq, 0);
-	}
-	if (outcome == ENDED)
+	if (out != NULL || (rc != LEAT_DROP && (rc != 0 || w->cap_out > 0)))
 		return false;
-	add_owned(&w->tally.taken, 1);
+	edge_free(w->stage->in, in);
+	if (rc == 0)
+		*done += 1;
+	else
+		add_owned(&w->tally.dropped, 1);
 	return true;
+}
+
+static void run_plain(leat_worker *w, size_t n, uint64_t pos)
+{
+	const leat_chain *c = w->stage->chain;
+	leat_fn fn = w->stage->row.fn;
+	uint64_t done = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		void *in = w->batch[i];
+		void *out = NULL;
+		int rc;
+
+		if (chain_halted(c)) {
+			item_cancel(w, in);
+			continue;
+		}
+		w->in = in;
+		w->seq = pos + i;
+		rc = fn(in, &out, w);
+		if (!settle_plain(w, in, out, rc, &done))
+			settle(w, in, out, rc);
+	}
+	add_owned(&w->tally.done, done);
+}
+
+void items_run(leat_worker *w, size_t n, uint64_t pos)
+{
+	const leat_chain *c = w->stage->chain;
+
+	add_owned(&w->tally.taken, n);
+	w->run_pos = pos;
+	if (likely(w->stage->row.retries == 0)) {
+		run_plain(w, n, pos);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (chain_halted(c))
+			item_cancel(w, w->batch[i]);
+		else
+			retry_run(w, w->batch[i], pos + i);
+	}
+}
+
+static bool source_retryable(leat_worker *w, uint64_t seq)
+{
+	enum outcome outcome = item_attempt(w, NULL, seq, 0);
+
+	if (outcome == AGAIN)
+		outcome = retry_in_place(w, NULL, seq, 1);
+	return outcome != ENDED;
+}
+
+size_t items_source(leat_worker *w, size_t n, bool *more)
+{
+	const leat_chain *c = w->stage->chain;
+	uint64_t first = load_relaxed(&w->tally.taken);
+	leat_fn fn = w->stage->row.source;
+	uint64_t done = 0;
+	size_t made = 0;
+
+	w->in = NULL;
+	while (made < n) {
+		void *out = NULL;
+		int rc;
+
+		*more = !chain_stopping(c);
+		if (*more && w->stage->row.retries > 0) {
+			*more = source_retryable(w, first + made);
+		} else if (*more) {
+			w->seq = first + made;
+			rc = fn(NULL, &out, w);
+			if (!settle_plain(w, NULL, out, rc, &done))
+				*more = settle(w, NULL, out, rc) != ENDED;
+		}
+		if (!*more)
+			break;
+		made++;
+	}
+	add_owned(&w->tally.taken, made);
+	add_owned(&w->tally.done, done);
+	return made;
 }
 
 /* note_failure records a failure that is no item's. */
@@ -514,7 +381,6 @@ static void run_flush(leat_worker *w)
 
 	w->in = w; /* which no item is */
 	w->attempt = 0;
-	w->said = 0;
 	rc = w->stage->row.flush(w);
 	if (rc >= 0 && w->odd & ODD_LOST)
 		rc = -ENOMEM;

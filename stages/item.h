@@ -1,43 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An item in a worker: its attempts, what becomes of it, and handing on what
- * was made of it.
+ * Items in a worker: running the function on them, what becomes of them, and
+ * handing on what was made of them.
  */
 #ifndef LEAT_ITEM_H
 #define LEAT_ITEM_H
 
 #include "stages/chain.h"
 
-/* item_run runs the function on a fresh item, and retries it or holds it. */
-void item_run(leat_worker *w, void *in, uint64_t seq);
+/* What an attempt has come to: AGAIN if it failed and may be repeated. */
+enum outcome { SETTLED, AGAIN, ENDED };
 
-/* item_source calls the source once. It returns false when it has ended. */
-bool item_source(leat_worker *w);
+/* items_run takes the n items of w->batch, from position pos on, through the
+ * function, or frees them when the chain is halted. */
+void items_run(leat_worker *w, size_t n, uint64_t pos);
 
-/* item_flush runs row.flush. */
-void item_flush(leat_worker *w);
+/* items_source calls the source up to n times and returns how often. *more is
+ * false when it has ended, or must. */
+size_t items_source(leat_worker *w, size_t n, bool *more);
+
+/* item_attempt runs the function, or the source, once more. */
+enum outcome item_attempt(
+	leat_worker *w, void *in, uint64_t seq, uint32_t count);
 
 /* item_cancel frees an item that was taken but not run. */
 void item_cancel(leat_worker *w, void *in);
 
+/* item_flush runs row.flush. */
+void item_flush(leat_worker *w);
+
 /* outputs_give hands on the outputs so far; in an ordered row, those of the
  * run that ends before position `end`. */
 void outputs_give(leat_worker *w, uint64_t end);
-
-/* held_due is when the next held item is due: 0 when it is, LEAT_NEVER when
- * none is held. */
-uint64_t held_due(const leat_worker *w);
-
-/* held_low is the lowest position held. */
-uint64_t held_low(const leat_worker *w);
-
-/* held_retry tries again what is due by now. */
-void held_retry(leat_worker *w);
-
-/* held_cancel frees all that is held. */
-void held_cancel(leat_worker *w);
-
-/* worker_rest sleeps until the deadline, or until the chain is halted. */
-void worker_rest(leat_worker *w, uint64_t deadline);
 
 #endif

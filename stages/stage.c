@@ -5,6 +5,7 @@
 #include <string.h>
 #include "stages/chain.h"
 #include "stages/item.h"
+#include "stages/retry.h"
 
 /* Which worker this thread is. The only thread-local there is: it lets a call
  * that would wait for itself return -EDEADLK. */
@@ -64,6 +65,24 @@ static void account(leat_worker *w, size_t n)
 }
 
 /*
+ * moved wakes leat_wait if what it waits for has been passed. Two workers that
+ * pass it at the same time look at each other's `low`: hence the fence.
+ */
+static void moved(leat_worker *w)
+{
+	struct stage *s = w->stage;
+	uint64_t pos = load_relaxed(&w->awaited);
+
+	if (likely(pos == UINT64_MAX))
+		return;
+	fence_full();
+	if (stage_passed(s, s->in->n > 1 ? w->index : 0, pos)) {
+		store_relaxed(&w->awaited, UINT64_MAX);
+		park_signal_all(&s->chain->passed);
+	}
+}
+
+/*
  * claim_low says, before positions are claimed, which they are at least: the
  * head only grows, and a claim is a release.
  */
@@ -74,7 +93,7 @@ static void claim_low(leat_worker *w, leat_queue *q)
 	if (unlikely(w->n_held > 0) && held_low(w) < low)
 		low = held_low(w);
 	store_release(&w->low, low);
-	chain_moved(w->stage->chain);
+	moved(w);
 }
 
 /* idle: nothing is claimed but what is held. The fence is for leat_wait. */
@@ -82,7 +101,7 @@ static void idle(leat_worker *w)
 {
 	store_release(&w->low, held_low(w));
 	fence_full();
-	chain_moved(w->stage->chain);
+	moved(w);
 }
 
 /* await waits for items, or until something held is due. */
@@ -124,49 +143,26 @@ static size_t take(leat_worker *w, uint64_t *pos)
 	return n;
 }
 
-static void run_batch(leat_worker *w, size_t n, uint64_t pos)
-{
-	const leat_chain *c = w->stage->chain;
-
-	add_owned(&w->tally.taken, n);
-	w->run_pos = pos;
-	for (size_t i = 0; i < n; i++) {
-		if (chain_halted(c))
-			item_cancel(w, w->batch[i]);
-		else
-			item_run(w, w->batch[i], pos + i);
-	}
-}
-
 static void run_items(leat_worker *w)
 {
 	uint64_t pos;
 	size_t n;
 
 	while ((n = take(w, &pos)) > 0) {
-		run_batch(w, n, pos);
+		items_run(w, n, pos);
 		account(w, n);
 		outputs_give(w, pos + n);
 	}
 	held_cancel(w);
 }
 
-static bool stopping(const leat_chain *c)
-{
-	return chain_halted(c) || load_relaxed(&c->stopped);
-}
-
 static void run_source(leat_worker *w)
 {
 	bool more = true;
-	size_t n;
 
-	while (more && !stopping(w->stage->chain)) {
-		for (n = 0; more && n < w->grain; n++) {
-			if (n > 0 && stopping(w->stage->chain))
-				break;
-			more = item_source(w);
-		}
+	while (more) {
+		size_t n = items_source(w, w->grain, &more);
+
 		account(w, n);
 		outputs_give(w, 0);
 	}
@@ -180,8 +176,7 @@ static void leave(leat_worker *w)
 	store_release(&w->low, UINT64_MAX);
 	if (fetch_add(&s->live, UINT64_MAX) == 1)
 		edge_end(s->out);
-	fence_full();
-	chain_moved(s->chain);
+	park_signal_all(&s->chain->passed);
 }
 
 static void work(leat_worker *w)
@@ -216,14 +211,14 @@ static int open_state(leat_worker *w)
 	leat_report r = {.row = (uint32_t)s->index};
 	int rc;
 
-	w->said = 0;
 	rc = s->row.open == NULL ? 0 : s->row.open(&w->state, w);
 	if (rc >= 0)
 		return 0;
 	r.code = rc;
 	report_name(&r, s->row.name);
-	report_text(
-		&r, "%s", w->said == rc ? w->text : "the row's open failed");
+	report_text(&r, "%s",
+		w->odd & ODD_SAID && w->said == rc ? w->text
+						   : "the row's open failed");
 	fail_note(&s->chain->fail, &r);
 	return rc;
 }
@@ -259,7 +254,8 @@ int stage_open(struct stage *s, uint32_t workers)
 
 		*w = (leat_worker){.stage = s,
 			.index = s->workers,
-			.cap_out = OUT_MIN,
+			.cap_out = s->sink ? 0 : OUT_MIN,
+			.awaited = UINT64_MAX,
 			.grain = 1};
 		w->wait_out.deadline = LEAT_NEVER;
 		w->out = malloc(OUT_MIN * sizeof(*w->out));
@@ -282,10 +278,19 @@ void stage_close(struct stage *s)
 	free(s->worker);
 }
 
+/* The workers that take from input queue i: its own one in a keyed row. */
+static leat_worker *takers(struct stage *s, uint32_t i, uint32_t *n)
+{
+	bool keyed = s->in->n > 1;
+
+	*n = keyed ? 1 : s->workers;
+	return &s->worker[keyed ? i : 0];
+}
+
 bool stage_passed(struct stage *s, uint32_t i, uint64_t pos)
 {
-	uint32_t first = s->in->n > 1 ? i : 0;
-	uint32_t last = s->in->n > 1 ? i + 1 : s->workers;
+	leat_worker *w;
+	uint32_t n;
 
 	if (stage_is_source(s))
 		return load_acquire(&s->live) == 0;
@@ -293,10 +298,24 @@ bool stage_passed(struct stage *s, uint32_t i, uint64_t pos)
 		return order_reached(s->order, pos);
 	if (queue_popped(s->in->queue[i]) < pos)
 		return false;
-	for (uint32_t k = first; k < last; k++)
-		if (load_acquire(&s->worker[k].low) < pos)
+	w = takers(s, i, &n);
+	for (uint32_t k = 0; k < n; k++)
+		if (load_acquire(&w[k].low) < pos)
 			return false;
 	return true;
+}
+
+void stage_watch(struct stage *s, uint32_t i, uint64_t pos)
+{
+	uint32_t n;
+	leat_worker *w = takers(s, i, &n);
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint64_t old = load_relaxed(&w[k].awaited);
+
+		while (pos < old && !cas(&w[k].awaited, &old, pos))
+			;
+	}
 }
 
 void *leat_arg(const leat_worker *w)
@@ -326,7 +345,7 @@ uint32_t leat_attempt(const leat_worker *w)
 
 int leat_stopping(const leat_worker *w)
 {
-	return stopping(w->stage->chain);
+	return chain_stopping(w->stage->chain);
 }
 
 int leat_error(leat_worker *w, int code, const char *fmt, ...)
@@ -337,5 +356,6 @@ int leat_error(leat_worker *w, int code, const char *fmt, ...)
 	vsnprintf(w->text, sizeof(w->text), fmt, args);
 	va_end(args);
 	w->said = code;
+	w->odd |= ODD_SAID;
 	return code;
 }

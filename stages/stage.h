@@ -25,6 +25,7 @@ struct stage {
 	leat_stage row; /* a copy, whose name is ours */
 	size_t index;
 	struct edge *in, *out;
+	bool sink;	     /* nobody takes what it makes: it is freed */
 	struct order *order; /* NULL unless outputs need putting in order */
 	struct leat_worker *worker;
 	uint32_t workers;
@@ -45,6 +46,7 @@ struct held {
 enum odd {
 	ODD_PASSED = 1, /* `in` was emitted */
 	ODD_LOST = 2,	/* an emitted item was freed for want of memory */
+	ODD_SAID = 4,	/* leat_error gave a text */
 };
 
 struct leat_worker {
@@ -81,6 +83,9 @@ struct leat_worker {
 	 * when it has none.
 	 */
 	_Alignas(LINE) uint64_t low;
+	/* The position that somebody in leat_wait waits to see passed, or
+	 * UINT64_MAX. Any thread lowers it, and the worker resets it. */
+	uint64_t awaited;
 	struct tally tally;
 	void *batch[GRAIN_MAX];
 	char text[sizeof(((leat_report *)0)->text)];
@@ -98,6 +103,12 @@ void stage_close(struct stage *s);
  * handed on. A source has passed when it has ended.
  */
 bool stage_passed(struct stage *s, uint32_t i, uint64_t pos);
+
+/*
+ * stage_watch asks the workers that take from the input queue i to wake those
+ * asleep in leat_wait once `pos` is passed.
+ */
+void stage_watch(struct stage *s, uint32_t i, uint64_t pos);
 
 /* stage_self is the worker whose thread calls, or NULL. */
 leat_worker *stage_self(void);

@@ -202,6 +202,7 @@ struct waiter {
 static int sleep_once(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
 	struct waiter *w)
 {
+	stage_watch(s, i, pos);
 	park_announce(&c->passed);
 	if (chain_halted(c) || stage_passed(s, i, pos)) {
 		park_retract(&c->passed);
@@ -244,27 +245,16 @@ static int wait_stage(leat_chain *c, struct stage *s, struct waiter *w)
 	return rc;
 }
 
-static int wait_all(leat_chain *c, uint64_t deadline)
-{
-	struct waiter w = {.deadline = deadline};
-	int rc = 0;
-
-	for (size_t i = 0; i < c->n && rc == 0; i++)
-		rc = wait_stage(c, &c->stage[i], &w);
-	return rc == 0 && chain_halted(c) ? chain_code(c) : rc;
-}
-
 int leat_wait_until(leat_chain *c, uint64_t deadline)
 {
-	int rc;
+	struct waiter w = {.deadline = past(deadline)};
+	int rc = 0;
 
 	if (is_own_worker(c))
 		return -EDEADLK;
-	fetch_add(&c->waiting, 1);
-	fence_full();
-	rc = wait_all(c, past(deadline));
-	fetch_add(&c->waiting, UINT64_MAX);
-	return rc;
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		rc = wait_stage(c, &c->stage[i], &w);
+	return rc == 0 && chain_halted(c) ? chain_code(c) : rc;
 }
 
 int leat_wait(leat_chain *c)

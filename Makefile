@@ -171,7 +171,7 @@ ASAN	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 UBSAN	:= -fsanitize=undefined -fno-sanitize-recover=undefined
 TSAN	:= -fsanitize=thread -fno-omit-frame-pointer
 tier	= +@LEAT_LOG=$(BUILD)/log MAKE='$(MAKE)' tests/tier
-variant	= $(MAKE) --no-print-directory CFLAGS='-O1 -g' HARDEN=
+variant	= CFLAGS='-O1 -g' HARDEN= $(MAKE) --no-print-directory
 
 test: lib
 	$(tier) $(TESTS)
@@ -211,8 +211,8 @@ lint:
 	@CC='$(CC)' tests/lint
 
 coverage:
-	+@$(variant) BUILD=$(BUILD)/cov CFLAGS='-O0 -g' \
-		SAN='--coverage -fprofile-update=atomic' \
+	+@$(variant) BUILD=$(BUILD)/cov \
+		SAN='-O0 --coverage -fprofile-update=atomic' \
 		tier TIER='$(TESTS) $(TESTS_FAULT)'
 	@gcovr --root . --object-directory $(BUILD)/cov \
 		--filter 'queues/' --filter 'stages/' --print-summary \

@@ -91,6 +91,8 @@ TESTS_ASAN :=
 TESTS_TSAN :=
 TESTS_FAULT :=
 TESTS_LONG :=
+# Those of TESTS_TSAN that need libraries there are for this machine only.
+TESTS_NATIVE :=
 # RUN: how a test target runs its programs.
 RUN	= LEAT_LOG=$(BUILD)/log tests/run
 
@@ -199,7 +201,7 @@ test-aarch64: $(BUILD)/aarch64/ck/ck_md.h
 	+@LEAT_WRAP='$(QEMU)' LEAT_SLOW=10 $(MAKE) --no-print-directory \
 		BUILD=$(BUILD)/aarch64 CC=$(AARCH64)-gcc AR=$(AARCH64)-ar \
 		CKINC='-isystem $(BUILD)/aarch64/ck' \
-		tier TIER='$(TESTS_TSAN)'
+		tier TIER='$(filter-out $(TESTS_NATIVE),$(TESTS_TSAN))'
 
 $(BUILD)/aarch64/ck/ck_md.h: /usr/include/ck_md.h
 	@mkdir -p $(@D)

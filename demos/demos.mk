@@ -24,6 +24,7 @@ TESTS_TSAN += test-demos-plain
 # There are no image libraries for the processor that qemu plays.
 ifeq ($(findstring aarch64,$(CC)),)
 TESTS_TSAN += test-thumbs
+TESTS_NATIVE += test-thumbs
 endif
 
 demos: $(DEMO_PLAIN) $(DEMO_IMAGE)

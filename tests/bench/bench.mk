@@ -2,46 +2,93 @@
 #
 #   make bench		leat and its peers on the same work
 #   make bench QUICK=1	the same within five minutes
-#   make bench W="W1 W2" PEERS="tbb go"
+#   make bench W="W1 W2" PEERS="tbb go" ROUNDS=9
 #   make bench-deps	install the peers that Debian has
 #
 # A peer whose package is not installed is left out, and the driver says so.
 
 DEPS_BENCH := g++ python3 libtbb-dev golang-go libboost-dev \
-	      libconcurrentqueue-dev libck-dev libgomp1 cargo \
+	      libconcurrentqueue-dev libck-dev cargo \
 	      librust-crossbeam-channel-dev libvips-tools python3-pil valgrind
 
 BENCH	:= $(BUILD)/bench
 BENCH_H	:= $(wildcard tests/bench/*.h)
 BENCH_C	= $(CC) -std=gnu11 -D_GNU_SOURCE= -O2 -g -pthread $(WARN) -Iinclude
-BENCH_CXX = $(CXX) -std=c++17 -D_GNU_SOURCE= -O2 -g -pthread -Wall -Wextra
-BENCH_PROGRAMS := $(addprefix $(BENCH)/,serial leat mutex mutex-hand \
-	mutex-inside)
+BENCH_CXX = $(CXX) -std=c++17 -O2 -g -pthread -Wall -Wextra
+BENCH_PROGRAMS :=
 
-$(BENCH)/serial: tests/bench/serial.c $(BENCH_H)
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(BENCH_C) -o $@ $<
+# Where a header or a command is, if it is.
+header	= $(wildcard $(addsuffix /$(1),/usr/include /usr/local/include))
+command	= $(firstword $(wildcard $(addsuffix /$(1),$(subst :, ,$(PATH)))))
 
-$(BENCH)/leat: tests/bench/leat.c $(BENCH_H) $(LIB_A)
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(BENCH_C) -o $@ $< $(LIB_A)
+# bench_c, bench_cxx: a program's name, its source, its flags.
+bench_c	  = $(call bench_program,$(1),$(2),$(3),BENCH_C)
+bench_cxx = $(call bench_program,$(1),$(2),$(3),BENCH_CXX)
 
-$(BENCH)/mutex:	       MUTEX := -DBATCH=1
-$(BENCH)/mutex-hand:   MUTEX := -DBATCH=64
-$(BENCH)/mutex-inside: MUTEX := -DBATCH=64 -DPATIENT=1
-$(BENCH)/mutex $(BENCH)/mutex-hand $(BENCH)/mutex-inside: \
-		tests/bench/mutex.c $(BENCH_H)
+define bench_program
+BENCH_PROGRAMS += $(BENCH)/$(1)
+$(BENCH)/$(1): tests/bench/$(2) $(BENCH_H) tests/bench/bench.mk
+	@mkdir -p $$(@D)
+	$$(call say,BENCH)
+	$$(Q)$$($(4)) -o $$@ $$< $(3)
+endef
+
+$(eval $(call bench_c,serial,serial.c,))
+$(eval $(call bench_c,leat,leat.c,$(LIB_A)))
+$(eval $(call bench_c,mutex,mutex.c,-DBATCH=1))
+$(eval $(call bench_c,mutex-hand,mutex.c,-DBATCH=64))
+$(eval $(call bench_c,mutex-inside,mutex.c,-DBATCH=64 -DPATIENT=1))
+$(eval $(call bench_c,openmp,openmp.c,-fopenmp))
+$(eval $(call bench_cxx,future,future.cpp,-DASYNC=0))
+$(eval $(call bench_cxx,async,future.cpp,-DASYNC=1))
+ifneq ($(call header,tbb/flow_graph.h),)
+$(eval $(call bench_cxx,tbb,tbb.cpp,-ltbb))
+$(eval $(call bench_cxx,tbb-flow,tbb-flow.cpp,-ltbb))
+endif
+ifneq ($(call header,ck_ring.h),)
+$(eval $(call bench_c,ck,ck.c,))
+endif
+ifneq ($(call header,boost/lockfree/queue.hpp),)
+$(eval $(call bench_cxx,boost,boost.cpp,))
+endif
+ifneq ($(call header,concurrentqueue/concurrentqueue.h),)
+$(eval $(call bench_cxx,moodycamel,moodycamel.cpp,))
+endif
+$(BENCH)/leat: $(LIB_A)
+
+ifneq ($(call command,go),)
+BENCH_PROGRAMS += $(BENCH)/go $(BENCH)/go-hand
+$(BENCH)/go-hand: GO_FLAGS := -ldflags '-X main.hand=yes'
+$(BENCH)/go $(BENCH)/go-hand: tests/bench/channels.go
 	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(BENCH_C) $(MUTEX) -o $@ $<
+	$(call say,GO)
+	$(Q)GO111MODULE=off GOCACHE=$(abspath $(BENCH))/gocache \
+		go build $(GO_FLAGS) -o $@ $<
+endif
+
+CRATES	:= /usr/share/cargo/registry
+ifneq ($(and $(call command,cargo),$(wildcard $(CRATES)/crossbeam-channel-*)),)
+BENCH_PROGRAMS += $(BENCH)/crossbeam
+# In a copy, as cargo writes beside its manifest.
+$(BENCH)/crossbeam: $(wildcard tests/bench/crossbeam/*)
+	@mkdir -p $(@D)
+	$(call say,CARGO)
+	$(Q)rm -rf $(BENCH)/crossbeam.d && \
+	cp -r tests/bench/crossbeam $(BENCH)/crossbeam.d && \
+	cargo build --quiet --release --offline \
+		--manifest-path $(BENCH)/crossbeam.d/Cargo.toml \
+		--target-dir $(BENCH)/crossbeam.d/target \
+		--config 'source.crates-io.replace-with="debian"' \
+		--config 'source.debian.directory="$(CRATES)"' && \
+	cp $(BENCH)/crossbeam.d/target/release/crossbeam $@
+endif
 
 bench-programs: $(BENCH_PROGRAMS)
 
 bench: bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(BENCH) \
-		$(if $(QUICK),--quick) --workloads '$(W)' --peers '$(PEERS)'
+		$(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		--workloads '$(W)' --peers '$(PEERS)'
 
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)

@@ -3,7 +3,7 @@
  * pointers, so that nothing needs freeing. */
 #include <leat.h>
 
-#include "bench.h"
+#include "alone.h"
 
 #define STAGES_MAX 1024
 
@@ -93,11 +93,45 @@ static void run_latency(void)
 	must(leat_close(chain));
 }
 
+static leat_queue *queue;
+
+static void alone_open(void)
+{
+	leat_queue_opts opts = {.capacity = QUEUE_ITEMS,
+		.producers = job.workers,
+		.consumers = job.workers};
+
+	must(leat_queue_open(&queue, &opts));
+}
+
+/* A word is a pointer here, in arrays too. */
+_Static_assert(sizeof(void *) == sizeof(uint64_t), "items are words");
+
+static void alone_push(const uint64_t *x, unsigned n)
+{
+	if (n == 1)
+		must(leat_queue_push(queue, (void *)(uintptr_t)*x));
+	else
+		must(leat_queue_pushn(queue, (void *const *)x, n, NULL));
+}
+
+static unsigned alone_pop(uint64_t *x, unsigned max)
+{
+	size_t n = 1;
+
+	if (max == 1)
+		must(leat_queue_pop(queue, (void **)x));
+	else
+		must(leat_queue_popn(queue, (void **)x, max, &n));
+	return (unsigned)n;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct workload table[] = {{"chain", run_chain},
 		{"slow", run_chain}, {"ordered", run_chain},
-		{"deep", run_chain}, {"latency", run_latency}, {NULL, NULL}};
+		{"deep", run_chain}, {"latency", run_latency}, {"queue", alone},
+		{NULL, NULL}};
 
 	return bench(argc, argv, table);
 }

@@ -10,6 +10,7 @@
  */
 #include <stdatomic.h>
 
+#include "alone.h"
 #include "mutex.h"
 
 /* Items in flight in an ordered chain, at most. */
@@ -220,13 +221,28 @@ static void run_fan(void)
 	fan(calls);
 }
 
+static void alone_open(void)
+{
+	queue_init(queues, job.workers);
+}
+
+static void alone_push(const uint64_t *x, unsigned n)
+{
+	queue_push(queues, x, n);
+}
+
+static unsigned alone_pop(uint64_t *x, unsigned max)
+{
+	return queue_pop(queues, x, max);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct workload all[] = {{"chain", run_chain},
 		{"slow", run_chain}, {"ordered", run_chain},
 		{"deep", run_chain}, {"fan", run_fan},
 		{"latency", BATCH == 1 || PATIENT ? run_latency : NULL},
-		{NULL, NULL}};
+		{"queue", alone}, {NULL, NULL}};
 
 	return bench(argc, argv, all);
 }

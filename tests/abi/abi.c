@@ -14,78 +14,79 @@
 #include <string.h>
 #include <leat.h>
 
-#define PIN(type, field, at) \
-	_Static_assert(      \
-		offsetof(type, field) == at, #type "." #field " has moved")
+#define PIN(type, field, at, size)                                 \
+	_Static_assert(offsetof(type, field) == at &&              \
+			       sizeof(((type *)0)->field) == size, \
+		#type "." #field " has moved or changed")
 #define SIZE(type, size) \
 	_Static_assert(sizeof(type) == size, #type " has another size")
 
 #if __SIZEOF_POINTER__ == 8
 
-PIN(leat_queue_opts, capacity, 0);
-PIN(leat_queue_opts, producers, 8);
-PIN(leat_queue_opts, consumers, 12);
-PIN(leat_queue_opts, free_item, 16);
+PIN(leat_queue_opts, capacity, 0, 8);
+PIN(leat_queue_opts, producers, 8, 4);
+PIN(leat_queue_opts, consumers, 12, 4);
+PIN(leat_queue_opts, free_item, 16, 8);
 SIZE(leat_queue_opts, 24);
 
-PIN(leat_queue_counts, pushed, 0);
-PIN(leat_queue_counts, popped, 8);
-PIN(leat_queue_counts, depth, 16);
-PIN(leat_queue_counts, high_water, 24);
-PIN(leat_queue_counts, capacity, 32);
+PIN(leat_queue_counts, pushed, 0, 8);
+PIN(leat_queue_counts, popped, 8, 8);
+PIN(leat_queue_counts, depth, 16, 8);
+PIN(leat_queue_counts, high_water, 24, 8);
+PIN(leat_queue_counts, capacity, 32, 8);
 SIZE(leat_queue_counts, 40);
 
-PIN(leat_stage, name, 0);
-PIN(leat_stage, fn, 8);
-PIN(leat_stage, source, 16);
-PIN(leat_stage, arg, 24);
-PIN(leat_stage, free_out, 32);
-PIN(leat_stage, open, 40);
-PIN(leat_stage, flush, 48);
-PIN(leat_stage, close, 56);
-PIN(leat_stage, key, 64);
-PIN(leat_stage, workers, 72);
-PIN(leat_stage, queue, 76);
-PIN(leat_stage, flags, 80);
-PIN(leat_stage, on_error, 84);
-PIN(leat_stage, retries, 88);
-PIN(leat_stage, backoff_ns, 96);
+PIN(leat_stage, name, 0, 8);
+PIN(leat_stage, fn, 8, 8);
+PIN(leat_stage, source, 16, 8);
+PIN(leat_stage, arg, 24, 8);
+PIN(leat_stage, free_out, 32, 8);
+PIN(leat_stage, open, 40, 8);
+PIN(leat_stage, flush, 48, 8);
+PIN(leat_stage, close, 56, 8);
+PIN(leat_stage, key, 64, 8);
+PIN(leat_stage, workers, 72, 4);
+PIN(leat_stage, queue, 76, 4);
+PIN(leat_stage, flags, 80, 4);
+PIN(leat_stage, on_error, 84, 4);
+PIN(leat_stage, retries, 88, 4);
+PIN(leat_stage, backoff_ns, 96, 8);
 SIZE(leat_stage, 104);
 
-PIN(leat_opts, free_in, 0);
-PIN(leat_opts, results, 8);
-PIN(leat_opts, failed, 16);
-PIN(leat_opts, failed_arg, 24);
-PIN(leat_opts, report, 32);
-PIN(leat_opts, stack, 40);
+PIN(leat_opts, free_in, 0, 8);
+PIN(leat_opts, results, 8, 8);
+PIN(leat_opts, failed, 16, 8);
+PIN(leat_opts, failed_arg, 24, 8);
+PIN(leat_opts, report, 32, 8);
+PIN(leat_opts, stack, 40, 8);
 SIZE(leat_opts, 48);
 
 /* No call carries the size of a report: it never grows. */
-PIN(leat_report, code, 0);
-PIN(leat_report, row, 4);
-PIN(leat_report, stage, 8);
-PIN(leat_report, seq, 40);
-PIN(leat_report, attempt, 48);
-PIN(leat_report, more, 56);
-PIN(leat_report, text, 64);
+PIN(leat_report, code, 0, 4);
+PIN(leat_report, row, 4, 4);
+PIN(leat_report, stage, 8, 32);
+PIN(leat_report, seq, 40, 8);
+PIN(leat_report, attempt, 48, 4);
+PIN(leat_report, more, 56, 8);
+PIN(leat_report, text, 64, 184);
 SIZE(leat_report, 248);
 
-PIN(leat_counts, stage, 0);
-PIN(leat_counts, workers, 32);
-PIN(leat_counts, taken, 40);
-PIN(leat_counts, done, 48);
-PIN(leat_counts, dropped, 56);
-PIN(leat_counts, failed, 64);
-PIN(leat_counts, cancelled, 72);
-PIN(leat_counts, retried, 80);
-PIN(leat_counts, gave, 88);
-PIN(leat_counts, freed, 96);
-PIN(leat_counts, depth, 104);
-PIN(leat_counts, high_water, 112);
-PIN(leat_counts, capacity, 120);
-PIN(leat_counts, busy_ns, 128);
-PIN(leat_counts, blocked_in_ns, 136);
-PIN(leat_counts, blocked_out_ns, 144);
+PIN(leat_counts, stage, 0, 32);
+PIN(leat_counts, workers, 32, 4);
+PIN(leat_counts, taken, 40, 8);
+PIN(leat_counts, done, 48, 8);
+PIN(leat_counts, dropped, 56, 8);
+PIN(leat_counts, failed, 64, 8);
+PIN(leat_counts, cancelled, 72, 8);
+PIN(leat_counts, retried, 80, 8);
+PIN(leat_counts, gave, 88, 8);
+PIN(leat_counts, freed, 96, 8);
+PIN(leat_counts, depth, 104, 8);
+PIN(leat_counts, high_water, 112, 8);
+PIN(leat_counts, capacity, 120, 8);
+PIN(leat_counts, busy_ns, 128, 8);
+PIN(leat_counts, blocked_in_ns, 136, 8);
+PIN(leat_counts, blocked_out_ns, 144, 8);
 SIZE(leat_counts, 152);
 
 #endif

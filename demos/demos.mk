@@ -2,6 +2,7 @@
 #
 #   make demos         build all demos
 #   make demo          the main job, serially and by the chain, compared
+#   make demo-compare  its speed against processes and the plain loop
 #   make test-demos    run every demo and compare with the serial result
 
 DEPS_DEMOS := libjpeg62-turbo-dev libpng-dev libwebp-dev
@@ -53,6 +54,9 @@ demo: $(DEMO_BIN)/thumbs $(DEMO_OUT)/photo.jpg
 	@$(DEMO_BIN)/thumbs --both --each -v -s 100-2080:20 \
 		-o $(DEMO_OUT)/thumbnails $(DEMO_OUT)/photo.jpg
 
+demo-compare: $(DEMO_BIN)/thumbs $(DEMO_OUT)/photo.jpg
+	@demos/compare $(DEMO_BIN) $(DEMO_OUT)
+
 test-demos: test-demos-plain test-thumbs
 
 test-demos-plain: $(DEMO_PLAIN)
@@ -61,6 +65,6 @@ test-demos-plain: $(DEMO_PLAIN)
 test-thumbs: $(DEMO_IMAGE)
 	@$(RUN) -t 300 'demos/test-thumbs $(DEMO_BIN)'
 
-.PHONY: demos demo test-demos test-demos-plain test-thumbs
+.PHONY: demos demo demo-compare test-demos test-demos-plain test-thumbs
 
 -include $(wildcard $(BUILD)/demos/*.d $(BUILD)/demos/image/*.d)

@@ -2,7 +2,7 @@
 /*
  * thumbs: thumbnails of pictures, in a chain of five stages:
  *
- *	find -> decode x2 -> resize x2 -> encode x2 -> write
+ *	find -> decode xN -> resize xN -> encode xN -> write x2
  *
  * An item is a job (image/job.h), and is passed from stage to stage. Without
  * --each a picture is decoded once, and decode hands on a job for each size,
@@ -183,7 +183,7 @@ static int run_chain(struct run *run)
 		{"decode", decode, .arg = run, .workers = n, .queue = 64},
 		{"resize", resize, .arg = run, .workers = n, .queue = 4},
 		{"encode", encode, .arg = run, .workers = n, .queue = 4},
-		{"write", save, .arg = run, .workers = 1, .queue = 64},
+		{"write", save, .arg = run, .workers = 2, .queue = 64},
 	};
 	leat_opts opts = {
 		.failed = failed, .failed_arg = run, .report = &report};

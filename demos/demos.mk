@@ -4,6 +4,7 @@
 #   make demo          the main job, serially and by the chain, compared
 #   make demo-compare  its speed against processes and the plain loop
 #   make test-demos    run every demo and compare with the serial result
+#   make test-memcheck the same under valgrind
 
 DEPS_DEMOS := libjpeg62-turbo-dev libpng-dev libwebp-dev
 
@@ -21,6 +22,7 @@ IMAGE_LIBS = $(shell pkg-config --libs $(IMAGE_PKGS)) -lm
 
 TESTS += test-demos
 TESTS_ASAN += test-demos
+TESTS_LONG += test-memcheck
 TESTS_TSAN += test-demos-plain
 # There are no image libraries for the processor that qemu plays.
 ifeq ($(findstring aarch64,$(CC)),)
@@ -65,6 +67,18 @@ test-demos-plain: $(DEMO_PLAIN)
 test-thumbs: $(DEMO_IMAGE)
 	@$(RUN) -t 300 'demos/test-thumbs $(DEMO_BIN)'
 
-.PHONY: demos demo demo-compare test-demos test-demos-plain test-thumbs
+# Under valgrind: leaks, and what the sanitizers cannot see into the image
+# libraries. Threads take turns fairly, or one that waits would starve.
+MEMCHECK := valgrind -q --fair-sched=yes --leak-check=full \
+	--errors-for-leak-kinds=definite,possible --error-exitcode=9
+CARDS := $(DEMO_OUT)/cards
+CARDS_CHECKED := --both -j 2 -s 160,81 -o $(DEMO_OUT)/checked $(CARDS)
+test-memcheck: demos
+	@rm -rf $(CARDS) && mkdir -p $(CARDS) && $(DEMO_BIN)/samples make $(CARDS)
+	@LEAT_WRAP='$(MEMCHECK)' $(RUN) $(DEMO_PLAIN) \
+		'$(DEMO_BIN)/thumbs $(CARDS_CHECKED)'
+
+.PHONY: demos demo demo-compare test-demos test-demos-plain test-thumbs \
+	test-memcheck
 
 -include $(wildcard $(BUILD)/demos/*.d $(BUILD)/demos/image/*.d)

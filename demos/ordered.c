@@ -13,7 +13,7 @@
 
 #include <leat.h>
 
-enum { LINES = 41, COLUMNS = 76, STEPS = 60000 };
+enum { LINES = 41, COLUMNS = 76, STEPS = 20000 };
 
 struct line {
 	int number, turn; /* turn: how many lines were drawn before it */

@@ -11,7 +11,7 @@
  * per worker, however many there are.
  */
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,20 +23,15 @@
 
 #include "image/find.h"
 #include "image/job.h"
+#include "image/options.h"
 #include "image/same.h"
-#include "image/sizes.h"
 
-enum { ROWS = 5, FAILED = 1, USAGE = 2 };
-
-/* How the work is done. */
-enum manner { BY_CHAIN, SERIALLY, BOTH };
+enum { ROWS = 5, FAILED = 1 };
 
 struct run {
-	struct settings settings;
-	enum manner manner;
-	int verbose;
-	uint32_t workers; /* of decode, resize and encode; 0: as leat does */
-	char *const *paths;
+	struct options options;
+	struct settings *settings; /* those in the options */
+	struct finder finder;	   /* used by the find stage alone */
 	atomic_uint failures;
 	atomic_uint thumbnails;
 };
@@ -63,13 +58,13 @@ static int hand_on(int rc, struct job *job, void **out, leat_worker *w)
 
 static int find(void *in, void **out, leat_worker *w)
 {
-	struct finder *finder = leat_arg(w);
+	struct run *run = leat_arg(w);
 	struct job *job;
-	int rc = finder_next(finder, &job);
+	int rc = finder_next(&run->finder, &job);
 
 	(void)in;
 	if (rc < 0)
-		return leat_error(w, rc, "%s", finder->why);
+		return leat_error(w, rc, "%s", run->finder.why);
 	if (rc > 0)
 		return LEAT_END;
 	*out = job;
@@ -80,7 +75,7 @@ static int find(void *in, void **out, leat_worker *w)
 static int split(struct job *job, leat_worker *w)
 {
 	struct run *run = leat_arg(w);
-	const struct settings *s = &run->settings;
+	const struct settings *s = run->settings;
 
 	job->size = s->sizes[0];
 	for (size_t i = 1; i < s->n_sizes; i++) {
@@ -98,7 +93,7 @@ static int decode(void *in, void **out, leat_worker *w)
 {
 	struct run *run = leat_arg(w);
 	struct job *job = in;
-	int rc = job_decode(job, &run->settings);
+	int rc = job_decode(job, run->settings);
 
 	if (rc == 0 && job->size == 0)
 		rc = split(job, w);
@@ -109,32 +104,37 @@ static int resize(void *in, void **out, leat_worker *w)
 {
 	struct run *run = leat_arg(w);
 
-	return hand_on(job_resize(in, &run->settings), in, out, w);
+	return hand_on(job_resize(in, run->settings), in, out, w);
 }
 
 static int encode(void *in, void **out, leat_worker *w)
 {
 	struct run *run = leat_arg(w);
 
-	return hand_on(job_encode(in, &run->settings), in, out, w);
+	return hand_on(job_encode(in, run->settings), in, out, w);
 }
 
 static int save(void *in, void **out, leat_worker *w)
 {
 	struct run *run = leat_arg(w);
-	int rc = job_write(in, &run->settings);
+	int rc = job_write(in, run->settings);
 
 	if (rc == 0)
 		atomic_fetch_add(&run->thumbnails, 1);
 	return hand_on(rc, in, out, w);
 }
 
-/* A source that failed has no item to show: its text names the file. */
+/* A source that failed has no item to show. Its thread is the one that calls
+ * this, so that the finder still says which file it was. */
 static int failed(void *item, const leat_report *report, void *arg)
 {
+	struct run *run = arg;
 	struct job *job = item;
 
-	complain(arg, job != NULL ? job->path : NULL, report->text);
+	if (job != NULL)
+		complain(run, job->path, report->text);
+	else
+		complain(run, NULL, run->finder.why);
 	return 0;
 }
 
@@ -168,49 +168,49 @@ static void print_counts(leat_chain *chain)
  * Pictures wait in the queues of resize and encode, so these are short: a
  * place for each worker is enough to keep all of them busy.
  */
-static int run_chain(struct run *run)
+static int chain_open(leat_chain **chain, struct run *run)
 {
-	struct finder finder;
-	leat_chain *chain;
-	leat_report report;
-	uint32_t n = run->workers;
+	uint32_t n = run->options.workers;
 	leat_stage rows[ROWS] = {
-		{.name = "find",
-			.source = find,
-			.arg = &finder,
-			.free_out = job_free,
-			.on_error = LEAT_SKIP},
-		{"decode", decode, .arg = run, .workers = n, .queue = 64},
-		{"resize", resize, .arg = run, .workers = n, .queue = 4},
-		{"encode", encode, .arg = run, .workers = n, .queue = 4},
-		{"write", save, .arg = run, .workers = 2, .queue = 64},
+		{.name = "find", .source = find, .free_out = job_free},
+		{"decode", decode, .workers = n, .queue = 64},
+		{"resize", resize, .workers = n, .queue = 4},
+		{"encode", encode, .workers = n, .queue = 4},
+		{"write", save, .workers = 2, .queue = 64},
 	};
-	leat_opts opts = {
-		.failed = failed, .failed_arg = run, .report = &report};
-	int rc = finder_open(&finder, run->paths, &run->settings);
+	leat_opts opts = {.failed = failed, .failed_arg = run};
+	int rc;
 
-	for (int i = 1; i < ROWS; i++)
+	for (int i = 0; i < ROWS; i++) {
+		rows[i].arg = run;
 		rows[i].on_error = LEAT_SKIP;
-	if (rc < 0)
-		return rc;
-	rc = leat_open(&chain, rows, ROWS, &opts);
-	if (rc == 0) {
-		leat_wait(chain);
-		if (run->verbose)
-			print_counts(chain);
-		rc = leat_close(chain);
 	}
-	finder_close(&finder);
-	if (rc < 0 && atomic_load(&run->failures) == 0)
-		complain(run, NULL, report.text);
-	return 0;
+	rc = leat_open(chain, rows, ROWS, &opts);
+	if (rc == -EAGAIN)
+		complain(run, NULL, "no room for so many threads: fewer -j");
+	else if (rc < 0)
+		complain(run, NULL, leat_strerror(rc));
+	return rc;
+}
+
+static void run_chain(struct run *run)
+{
+	leat_chain *chain;
+
+	if (chain_open(&chain, run) < 0)
+		return;
+	leat_wait(chain);
+	if (run->options.verbose)
+		print_counts(chain);
+	/* What it returns is a failure that `failed` has been shown. */
+	leat_close(chain);
 }
 
 /* ---- the same, in a plain loop ---- */
 
 static void thumbnail_make(struct run *run, struct job *job)
 {
-	const struct settings *s = &run->settings;
+	const struct settings *s = run->settings;
 
 	if (job_resize(job, s) < 0 || job_encode(job, s) < 0 ||
 		job_write(job, s) < 0)
@@ -221,8 +221,8 @@ static void thumbnail_make(struct run *run, struct job *job)
 
 static void sizes_make(struct run *run, struct job *job)
 {
-	for (size_t i = 0; i < run->settings.n_sizes; i++) {
-		struct job *one = job_split(job, run->settings.sizes[i]);
+	for (size_t i = 0; i < run->settings->n_sizes; i++) {
+		struct job *one = job_split(job, run->settings->sizes[i]);
 
 		if (one == NULL) {
 			complain(run, job->path, "out of memory");
@@ -235,7 +235,7 @@ static void sizes_make(struct run *run, struct job *job)
 
 static void picture_do(struct run *run, struct job *job)
 {
-	if (job_decode(job, &run->settings) < 0)
+	if (job_decode(job, run->settings) < 0)
 		complain(run, job->path, job->why);
 	else if (job->size == 0)
 		sizes_make(run, job);
@@ -244,59 +244,63 @@ static void picture_do(struct run *run, struct job *job)
 	job_free(job);
 }
 
-static int run_serially(struct run *run)
+static void run_serially(struct run *run)
 {
-	struct finder finder;
 	struct job *job;
-	int rc = finder_open(&finder, run->paths, &run->settings);
+	int rc;
 
-	if (rc < 0)
-		return rc;
-	while ((rc = finder_next(&finder, &job)) <= 0) {
+	while ((rc = finder_next(&run->finder, &job)) <= 0) {
 		if (rc < 0)
-			complain(run, NULL, finder.why);
+			complain(run, NULL, run->finder.why);
 		else
 			picture_do(run, job);
 	}
-	finder_close(&finder);
-	return 0;
 }
 
 /* ---- one after the other ---- */
 
 static int folder_use(struct settings *s, const char *folder)
 {
-	struct stat st;
 	int rc = folder_make(folder);
 
-	if (rc == 0 && stat(folder, &st) < 0)
-		rc = -errno;
-	if (rc == 0 && !S_ISDIR(st.st_mode))
-		rc = -ENOTDIR;
-	if (rc < 0) {
+	if (rc < 0)
 		fprintf(stderr, "thumbs: %s: cannot make the folder: %s\n",
 			folder, strerror(-rc));
-		return rc;
-	}
 	s->folder = folder;
-	s->folder_dev = st.st_dev;
-	s->folder_ino = st.st_ino;
-	return 0;
+	return rc;
+}
+
+/* Whatever goes below this folder is not to be found as a picture. */
+static int folder_remember(struct settings *s, const char *folder)
+{
+	struct stat st;
+	int rc = folder_use(s, folder);
+
+	if (rc == 0 && stat(folder, &st) == 0) {
+		s->folder_dev = st.st_dev;
+		s->folder_ino = st.st_ino;
+	}
+	return rc;
 }
 
 /* Returns the seconds it took; below 0 when it could not begin. */
 static double timed(struct run *run, enum manner manner, const char *folder)
 {
 	uint64_t start = leat_now();
-	int rc;
+	int rc = folder_use(run->settings, folder);
 
-	if (folder_use(&run->settings, folder) < 0)
+	if (rc < 0)
 		return -1;
-	rc = manner == SERIALLY ? run_serially(run) : run_chain(run);
+	rc = finder_open(&run->finder, run->options.paths, run->settings);
 	if (rc < 0) {
 		fprintf(stderr, "thumbs: %s\n", strerror(-rc));
 		return -1;
 	}
+	if (manner == SERIALLY)
+		run_serially(run);
+	else
+		run_chain(run);
+	finder_close(&run->finder);
 	return (leat_now() - start) / 1e9;
 }
 
@@ -318,9 +322,10 @@ static int say_same(const char *serial, const char *chain)
 	return 0;
 }
 
-static int run_both(struct run *run, const char *folder)
+static int run_both(struct run *run)
 {
-	char serial[4000], chain[4000];
+	const char *folder = run->options.folder;
+	char serial[PATH_MAX + 8], chain[PATH_MAX + 8];
 	double would, took;
 
 	snprintf(serial, sizeof(serial), "%s/serial", folder);
@@ -342,143 +347,38 @@ static long most_memory(void)
 	return used.ru_maxrss / 1024;
 }
 
-static int run_once(struct run *run, const char *folder)
+static int run_once(struct run *run)
 {
-	double took = timed(run, run->manner, folder);
+	const struct options *o = &run->options;
+	double took = timed(run, o->manner, o->folder);
 
 	if (took < 0)
 		return FAILED;
-	if (run->verbose)
+	if (o->verbose)
 		printf("%u thumbnails in %.2f s, at most %ld MB of memory\n",
 			run->thumbnails, took, most_memory());
 	return run->failures > 0 ? FAILED : 0;
 }
 
-/* ---- the command line ---- */
-
-static const char help[] =
-	"Usage: thumbs [-o DIR] [-s SIZES] [-j WORKERS] FILE|DIR...\n"
-	"Make thumbnails of JPEG, PNG and WebP pictures.\n"
-	"\n"
-	"  -o, --output DIR    put them there (default: thumbnails); a "
-	"picture\n"
-	"                      a/b.jpg gives DIR/a/b_SIZE.jpg\n"
-	"  -s, --sizes SIZES   longest sides in pixels, like 100,200,400 or\n"
-	"                      100-2080:20 (default: 256); nothing is "
-	"enlarged\n"
-	"  -j, --workers N     workers of each heavy stage (default: one per\n"
-	"                      processor)\n"
-	"  -q, --quality N     of the JPEG files, 1 to 100 (default: 85)\n"
-	"      --each          decode a picture anew for each size: more "
-	"work,\n"
-	"                      each at the size that suits it\n"
-	"      --serial        a plain loop instead of the chain\n"
-	"      --both          do it serially into DIR/serial, then by the\n"
-	"                      chain into DIR/chain, and compare\n"
-	"  -v, --verbose       print the time and what each stage did\n"
-	"  -h, --help          print this\n"
-	"\n"
-	"Pictures are turned upright; what is transparent becomes white. What\n"
-	"cannot be read or written is reported, and the others are still "
-	"done.\n"
-	"Exit status: 0 all done, 1 something failed, 2 wrong usage.\n";
-
-static const struct option options[] = {
-	{"output", required_argument, NULL, 'o'},
-	{"sizes", required_argument, NULL, 's'},
-	{"workers", required_argument, NULL, 'j'},
-	{"quality", required_argument, NULL, 'q'},
-	{"each", no_argument, NULL, 'e'},
-	{"serial", no_argument, NULL, 'S'},
-	{"both", no_argument, NULL, 'B'},
-	{"verbose", no_argument, NULL, 'v'},
-	{"help", no_argument, NULL, 'h'},
-	{0},
-};
-
-static int usage(const char *what)
-{
-	fprintf(stderr, "thumbs: %s; thumbs --help says more\n", what);
-	exit(USAGE);
-}
-
-static long number(const char *text, long least, long most, const char *what)
-{
-	char *end;
-	long value;
-
-	errno = 0;
-	value = strtol(text, &end, 10);
-	if (end == text || *end != '\0' || errno != 0 || value < least ||
-		value > most)
-		usage(what);
-	return value;
-}
-
-static void option_use(struct run *run, int option)
-{
-	struct settings *s = &run->settings;
-
-	if (option == 'o')
-		s->folder = optarg;
-	else if (option == 's' && sizes_parse(s, optarg) < 0)
-		usage("-s wants sizes like 100,200 or 100-2080:20");
-	else if (option == 'j')
-		run->workers = number(optarg, 0, LEAT_WORKERS_MAX,
-			"-j wants a number of workers");
-	else if (option == 'q')
-		s->quality = number(optarg, 1, 100, "-q wants 1 to 100");
-	else if (option == 'e')
-		s->each = 1;
-	else if (option == 'S')
-		run->manner = SERIALLY;
-	else if (option == 'B')
-		run->manner = BOTH;
-	else if (option == 'v')
-		run->verbose = 1;
-}
-
-static void options_read(struct run *run, int argc, char **argv)
-{
-	int option;
-
-	while ((option = getopt_long(
-			argc, argv, "o:s:j:q:vh", options, NULL)) != -1) {
-		if (option == '?')
-			exit(USAGE);
-		if (option == 'h') {
-			fputs(help, stdout);
-			exit(0);
-		}
-		option_use(run, option);
-	}
-	if (optind == argc)
-		usage("no pictures given");
-	run->paths = argv + optind;
-	for (char *const *path = run->paths; *path != NULL; path++)
-		if (**path == '\0')
-			usage("an empty name");
-}
-
 int main(int argc, char **argv)
 {
-	struct run run = {.settings = {.folder = "thumbnails", .quality = 85}};
+	struct run run = {0};
 	mode_t mask = umask(0);
-	const char *folder;
 	int rc;
 
 	umask(mask);
-	run.settings.file_mode = 0666 & ~mask;
 	/* Pictures come and go: their memory is kept for the next one, or
 	 * the kernel would clear and map the same megabytes for each. */
 	mallopt(M_MMAP_THRESHOLD, 32 << 20);
 	mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	if (sizes_parse(&run.settings, "256") < 0)
-		return FAILED;
-	options_read(&run, argc, argv);
-	folder = run.settings.folder;
-	rc = run.manner == BOTH ? run_both(&run, folder)
-				: run_once(&run, folder);
-	free(run.settings.sizes);
+	options_read(&run.options, argc, argv);
+	run.settings = &run.options.settings;
+	run.settings->file_mode = 0666 & ~mask;
+	if (folder_remember(run.settings, run.options.folder) < 0)
+		rc = FAILED;
+	else
+		rc = run.options.manner == BOTH ? run_both(&run)
+						: run_once(&run);
+	free(run.settings->sizes);
 	return rc;
 }

@@ -79,6 +79,7 @@ int folder_make(const char *path)
 {
 	char part[PATH_MAX];
 	size_t n = strlen(path);
+	struct stat st;
 
 	if (n >= sizeof(part))
 		return -ENAMETOOLONG;
@@ -91,7 +92,13 @@ int folder_make(const char *path)
 			return -errno;
 		*s = '/';
 	}
-	return mkdir(path, 0777) < 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(path, 0777) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (stat(path, &st) < 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
 static int bytes_write(int fd, const unsigned char *bytes, size_t n)

@@ -24,11 +24,9 @@ TESTS += test-demos
 TESTS_ASAN += test-demos
 TESTS_LONG += test-memcheck
 TESTS_TSAN += test-demos-plain
-# There are no image libraries for the processor that qemu plays.
-ifeq ($(findstring aarch64,$(CC)),)
 TESTS_TSAN += test-thumbs
+# There are no image libraries for the processor that qemu plays.
 TESTS_NATIVE += test-thumbs
-endif
 
 demos: $(DEMO_PLAIN) $(DEMO_IMAGE)
 

@@ -165,8 +165,8 @@ static void print_counts(leat_chain *chain)
 }
 
 /*
- * Pictures wait in the queues of resize and encode, so these are short: a
- * place for each worker is enough to keep all of them busy.
+ * Pictures wait in the queues of resize and encode, so these are short: what
+ * they hold is the memory that the chain needs.
  */
 static int chain_open(leat_chain **chain, struct run *run)
 {
@@ -196,14 +196,17 @@ static int chain_open(leat_chain **chain, struct run *run)
 static void run_chain(struct run *run)
 {
 	leat_chain *chain;
+	int rc;
 
 	if (chain_open(&chain, run) < 0)
 		return;
 	leat_wait(chain);
 	if (run->options.verbose)
 		print_counts(chain);
-	/* What it returns is a failure that `failed` has been shown. */
-	leat_close(chain);
+	rc = leat_close(chain);
+	/* Usually that is a failure that `failed` has been shown already. */
+	if (rc < 0 && atomic_load(&run->failures) == 0)
+		complain(run, NULL, leat_strerror(rc));
 }
 
 /* ---- the same, in a plain loop ---- */

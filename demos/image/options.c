@@ -14,28 +14,26 @@ static const char help[] =
 	"Usage: thumbs [-o DIR] [-s SIZES] [-j WORKERS] FILE|DIR...\n"
 	"Make thumbnails of JPEG, PNG and WebP pictures.\n"
 	"\n"
-	"  -o, --output DIR    put them there (default: thumbnails); a "
-	"picture\n"
-	"                      a/b.jpg gives DIR/a/b_SIZE.jpg\n"
-	"  -s, --sizes SIZES   longest sides in pixels, like 100,200,400 or\n"
-	"                      100-2080:20 (default: 256); nothing is "
-	"enlarged\n"
-	"  -j, --workers N     workers of each heavy stage (default: one per\n"
-	"                      processor)\n"
-	"  -q, --quality N     of the JPEG files, 1 to 100 (default: 85)\n"
-	"      --each          decode a picture anew for each size: more "
-	"work,\n"
-	"                      each at the size that suits it\n"
-	"      --serial        a plain loop instead of the chain\n"
-	"      --both          do it serially into DIR/serial, then by the\n"
-	"                      chain into DIR/chain, and compare\n"
-	"  -v, --verbose       print the time and what each stage did\n"
-	"  -h, --help          print this\n"
+	"  -o, --output DIR   put them there (default: thumbnails); of\n"
+	"                     a/b.jpg comes DIR/a/b_SIZE.jpg\n"
+	"  -s, --sizes SIZES  longest sides in pixels (default: 256), like\n"
+	"                     100,200,400 or 100-2080:20 (from, to, step);\n"
+	"                     nothing is enlarged\n"
+	"  -j, --workers N    workers of each heavy stage (default: one\n"
+	"                     per processor)\n"
+	"  -q, --quality N    of the JPEG files, 1 to 100 (default: 85)\n"
+	"      --each         decode a picture anew for each size: more\n"
+	"                     work, each at the size that suits it\n"
+	"      --serial       a plain loop instead of the chain\n"
+	"      --both         do it serially into DIR/serial, then by the\n"
+	"                     chain into DIR/chain, and compare\n"
+	"  -v, --verbose      print the time and what each stage did\n"
+	"  -h, --help         print this\n"
 	"\n"
-	"Pictures are turned upright; what is transparent becomes white. What\n"
-	"cannot be read or written is reported, and the others are still "
-	"done.\n"
-	"Exit status: 0 all done, 1 something failed, 2 wrong usage.\n";
+	"Pictures are turned upright; what is transparent becomes white.\n"
+	"What cannot be read or written is reported, and the others are\n"
+	"still done. Exit status: 0 all done, 1 something failed, 2 wrong\n"
+	"usage.\n";
 
 static const struct option known[] = {
 	{"output", required_argument, NULL, 'o'},
@@ -50,7 +48,7 @@ static const struct option known[] = {
 	{0},
 };
 
-static int usage(const char *what)
+static _Noreturn void usage(const char *what)
 {
 	fprintf(stderr, "thumbs: %s; thumbs --help says more\n", what);
 	exit(USAGE);

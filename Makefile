@@ -83,7 +83,7 @@ DEPS_TEST := g++ libcriterion-dev python3
 DEPS_LINT := clang-14 clang-format-14 clang-tidy-14 cppcheck mandoc shellcheck
 DEPS_COVERAGE := gcovr
 DEPS_AARCH64 := gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
-DEPS_CI	:=
+DEPS_CI	:= valgrind
 
 # Tests: the tiers below run these targets; fragments append to them.
 TESTS	:=
@@ -233,7 +233,7 @@ help:
 	@echo '   make install PREFIX=/usr DESTDIR=..., uninstall'
 	@echo '   make test-asan, test-tsan, test-ubsan, test-fault, test-long'
 	@echo '   make test-aarch64	(after make deps-aarch64)'
-	@echo '   make test-valgrind	(after make deps-ci)'
+	@echo '   make test-memcheck	(after make deps-ci)'
 	@echo '   make lint	(after make deps-lint)'
 	@echo '   make coverage	(after make deps-coverage)'
 	@echo '   .ci/run	everything that a change must pass'

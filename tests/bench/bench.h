@@ -155,7 +155,8 @@ HELPER void latency(void (*push)(uint64_t), uint64_t (*pull)(void))
 	latency_report(samples);
 }
 
-/* fan times the calls and the barrier, but not the table. */
+/* fan times the calls and the barrier, but not the table; calls may set
+ * `ended` itself. */
 HELPER void fan(void (*calls)(uint64_t *results))
 {
 	uint64_t *results = new_samples();
@@ -163,7 +164,8 @@ HELPER void fan(void (*calls)(uint64_t *results))
 	memset(results, 1, job.n * sizeof(*results));
 	began = now_ns();
 	calls(results);
-	ended = now_ns();
+	if (!ended)
+		ended = now_ns();
 	for (uint64_t i = 0; i < job.n; i++)
 		sum += results[i];
 	free(results);

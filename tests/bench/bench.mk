@@ -4,10 +4,11 @@
 #   make bench QUICK=1	the same within five minutes
 #   make bench W="W1 W2" PEERS="tbb go" ROUNDS=9
 #   make bench-deps	install the peers that Debian has
+#   make bench-instructions	W1's instructions per item, against the record
 #
 # A peer whose package is not installed is left out, and the driver says so.
 
-DEPS_BENCH := g++ python3 libtbb-dev golang-go libboost-dev \
+DEPS_BENCH := $(DEPS_DEMOS) g++ python3 libtbb-dev golang-go libboost-dev \
 	      libconcurrentqueue-dev libck-dev cargo \
 	      librust-crossbeam-channel-dev libvips-tools python3-pil valgrind
 
@@ -83,14 +84,24 @@ $(BENCH)/crossbeam: $(wildcard tests/bench/crossbeam/*)
 	cp $(BENCH)/crossbeam.d/target/release/crossbeam $@
 endif
 
+ifneq ($(call header,jpeglib.h),)
+BENCH_PROGRAMS += $(DEMO_BIN)/thumbs $(DEMO_OUT)/photo.jpg
+endif
+
 bench-programs: $(BENCH_PROGRAMS)
 
 bench: bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(BENCH) \
+		--thumbs $(DEMO_BIN)/thumbs --photo $(DEMO_OUT)/photo.jpg \
 		$(if $(QUICK),--quick) $(if $(ROUNDS),--rounds $(ROUNDS)) \
-		--workloads '$(W)' --peers '$(PEERS)'
+		--workloads '$(W)' --peers '$(PEERS)'; status=$$?; \
+	/usr/bin/python3 tests/bench/picture.py $(BENCH)/results.jsonl \
+		$(BENCH)/w2.svg; exit $$status
+
+bench-instructions: $(BENCH)/leat
+	@tests/bench/instructions $<
 
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)
 
-.PHONY: bench bench-programs bench-deps
+.PHONY: bench bench-programs bench-deps bench-instructions

@@ -9,13 +9,16 @@ written as JSON lines too.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
 import select
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 SERIAL = "serial"
@@ -37,6 +40,8 @@ SYSTEMS = [
      "librust-crossbeam-channel-dev and cargo"),
     ("future", "C++ pool of futures", None),
     ("async", "std::async", None),
+    ("vips", "vipsthumbnail by xargs", "libvips-tools"),
+    ("pillow", "Pillow, multiprocessing", "python3-pil"),
     ("ck", "ck_ring", "libck-dev"),
     ("boost", "boost::lockfree", "libboost-dev"),
     ("moodycamel", "moodycamel (unbounded)", "libconcurrentqueue-dev"),
@@ -46,9 +51,18 @@ NOT_IN_DEBIAN = ["FastFlow", "Taskflow"]
 # Times of a run in seconds, and the most a run may take.
 TARGET, TARGET_QUICK = 0.3, 0.06
 LIMIT = 30
-# A run that shares the machine with others for more than this is repeated.
-BUSY, REPEATS = 0.1, 4
+# A run that shares the machine with others for more than BUSY of it is
+# repeated, for so many seconds at most. When quick it is not.
+BUSY, PATIENCE = 0.1, 3
+# Steps of work per call, about 50 ns to 10 us, to find where a fan pays.
+SWEEP = [40, 80, 125, 170, 250, 400, 800, 2000, 8000]
 UNKNOWN = 3  # the exit status of a program that lacks the workload
+
+
+WRONG = "wrong sum:"
+NOT_THERE = "leat does not do this workload yet"
+# What is run when nothing is asked for by name.
+USUAL = ["W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "queue"]
 
 
 class Unknown(Exception):
@@ -153,7 +167,7 @@ class Bench:
         """One run that counts."""
         result = call([self.program(system), workload, n, k, workers], idle)
         if result.get("sum") != self.expected(workload, n, k, workers):
-            raise Failed(f"wrong sum {result.get('sum')} of {n} items")
+            raise Failed(f"{WRONG} {result.get('sum')} of {n} items")
         return result
 
 
@@ -228,37 +242,84 @@ class Memory(Row):
         return float(peaks[1] - peaks[0]), {"peak KB": float(peaks[1])}
 
 
-class Commands(Row):
-    """Whole commands, timed; their outputs are counted."""
+def longest_side(path):
+    """Of a JPEG file: its frame header has height and width."""
+    with open(path, "rb") as file:
+        data = file.read()
+    at = 2
+    while data[at + 1] not in (0xC0, 0xC1, 0xC2):
+        at += 2 + int.from_bytes(data[at + 2:at + 4], "big")
+    return max(int.from_bytes(data[at + 5:at + 7], "big"),
+               int.from_bytes(data[at + 7:at + 9], "big"))
+
+
+class Thumbnails(Row):
+    """Whole commands; what they write is looked at."""
 
     unit = "seconds"
 
-    def __init__(self, title, commands):
-        super().__init__(title, None)
-        self.commands = commands
+    def __init__(self, title, each):
+        super().__init__(title, "thumbnails", workers=os.cpu_count())
+        self.each = each
+
+    def argv(self, bench, system, folder):
+        photo, here = bench.options.photo, os.path.dirname(__file__)
+        demo = [bench.options.thumbs, "-s", "100-2080:20", "-o", folder,
+                photo] + self.each * ["--each"]
+        if system == LEAT:
+            return demo
+        if system == SERIAL:
+            return demo + ["--serial"]
+        if system == "vips" and self.each:
+            return ["sh", "-c", f"seq 100 20 2080 | xargs -P{self.workers} "
+                    f"-I@ vipsthumbnail {photo} -s @x@ "
+                    f"-o {os.path.abspath(folder)}/@.jpg[Q=85]"]
+        if system == "pillow" and self.each:
+            return [sys.executable, os.path.join(here, "pillow.py"), photo,
+                    folder, str(self.workers),
+                    *(str(size) for size in range(100, 2081, 20))]
+        raise Unknown
 
     def measure(self, bench, system):
-        raise Unknown
+        with tempfile.TemporaryDirectory(dir=bench.options.build) as folder:
+            argv = self.argv(bench, system, folder)
+            start = time.monotonic()
+            done = subprocess.run(argv, capture_output=True, text=True)
+            took = time.monotonic() - start
+            if done.returncode:
+                raise Failed(done.stderr.strip() or done.returncode)
+            sides = sorted(longest_side(os.path.join(path, name))
+                           for path, _, names in os.walk(folder)
+                           for name in names)
+        if sides != list(range(100, 2081, 20)):
+            raise Failed(f"{WRONG} {len(sides)} pictures, sides {sides}")
+        return took, {}
 
 
 def rows(quick):
     """The rows of each workload."""
-    w2 = [("100 ns", 80), ("1 us", 800), ("10 us", 8000)]
+    w3 = [("100 ns", 80), ("1 us", 800), ("10 us", 8000)]
+    w2 = w3 if quick else sorted(w3 + [("30 ns", 25), ("300 ns", 250),
+                                       ("3 us", 2500)], key=lambda w: w[1])
     return {
         "W1": [Row(f"{n} middle worker{'s' * (n > 1)}, no work", "chain",
                    0, n) for n in (1, 2)],
         "W2": [Row(f"2 middle workers, {name} an item", "chain", k, 2,
                    ideal=True) for name, k in w2],
         "W3": [Row(f"in order, every 100th 50 times, {name}", "ordered", k,
-                   2, ideal=True) for name, k in w2],
+                   2, ideal=True) for name, k in w3],
         "W4": [Latency("one at a time, back to back", 0, 5000, 1000, False),
                Latency("one at a time, 1 ms between", 1000, 300, 50, True)],
         "W5": [Row(f"{n} stages of one worker", "deep", 0, n)
                for n in (8, 64)],
         "W6": [Row("concurrent calls with a keyed result", "fan", 0, 2,
                    10**6)],
+        "break-even": [Row(f"{k * 1.2:,.0f} ns of work per call",
+                           "fan", k, 2, 10**6) for k in SWEEP],
         "W7": [Memory("fast sink", "chain"),
                Memory("slow sink", "slow", 80)],
+        "W8": [Thumbnails("100 thumbnails, each from the file", True),
+               Thumbnails("100 thumbnails, the file decoded once", False)],
         "queue": [Row(f"{n} to {n} threads, {k} at a time", "queue", k, n)
                   for n in (1, 2, 4, 8) for k in ((32,) if quick
                                                   else (1, 8, 32))],
@@ -277,11 +338,13 @@ class Table:
 
     def undisturbed(self, system):
         """The first run that had the machine to itself, or the last."""
-        for _ in range(1 + REPEATS):
+        start, share = time.monotonic(), 1
+        while share > BUSY:
             since = times()
             result = self.row.measure(self.bench, system)
             share = others(since)
-            if share < BUSY:
+            if (self.bench.quick
+                    or time.monotonic() - start > PATIENCE):
                 break
         self.others.append(share)
         return result
@@ -299,7 +362,8 @@ class Table:
                 self.more.setdefault((system, key), []).append(figure)
 
     def fill(self, rounds):
-        for _ in range(1 if self.row.once else rounds):
+        quick = self.bench.quick and isinstance(self.row, Thumbnails)
+        for _ in range(1 if self.row.once or quick else rounds):
             for system in list(self.values):
                 if system not in self.failed:
                     self.turn(system)
@@ -341,7 +405,7 @@ class Table:
                    **self.record(system)}
         if LEAT not in self.values:
             yield {**head, "system": LEAT, "name": self.names[LEAT],
-                   "failed": "leat does not do this workload yet"}
+                   "failed": NOT_THERE}
 
 
 def ratio_text(ratio):
@@ -360,10 +424,27 @@ def line(record):
             f"{ratio_text(record['to_leat']):>9}{more}")
 
 
+def print_break_even(tables):
+    """From which row on a system stays below the serial loop."""
+    print("\nTwo workers beat the serial loop from")
+    for system, name in tables[0].names.items():
+        from_row = None
+        for table in tables:
+            ratio = table.ratio(system, SERIAL)
+            if ratio is None or ratio >= 1:
+                from_row = None
+            elif not from_row:
+                from_row = table.row.title
+        if system != SERIAL and any(table.median(system)
+                                    for table in tables):
+            print(f"  {name:<24}{from_row or 'nowhere'}")
+
+
 def bad(record):
     """leat failed, or another computed something else."""
-    why = record.get("failed", "")
-    return "wrong sum" in why or bool(why) and record["system"] == LEAT
+    why = record.get("failed", NOT_THERE)
+    return why != NOT_THERE and (record["system"] == LEAT
+                                 or why.startswith(WRONG))
 
 
 def print_table(table):
@@ -382,6 +463,14 @@ def print_table(table):
     sys.stdout.flush()
 
 
+def is_there(options, system):
+    if system == "vips":
+        return shutil.which("vipsthumbnail")
+    if system == "pillow":
+        return importlib.util.find_spec("PIL")
+    return os.path.exists(os.path.join(options.build, system))
+
+
 def chosen(options):
     """The systems that are wanted and there; says which are not there."""
     wanted = options.peers.split() if options.peers else None
@@ -389,7 +478,7 @@ def chosen(options):
     for system, name, package in SYSTEMS:
         if wanted and system not in wanted + [SERIAL, LEAT]:
             continue
-        if os.path.exists(os.path.join(options.build, system)):
+        if is_there(options, system):
             there.append((system, name))
         else:
             print(f"not installed: {name}"
@@ -401,6 +490,8 @@ def chosen(options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build/bench")
+    parser.add_argument("--photo", default="build/demo/photo.jpg")
+    parser.add_argument("--thumbs", default="demos/thumbs")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", default="")
@@ -415,15 +506,17 @@ def main():
     failed = False
     with open(os.path.join(options.build, "results.jsonl"), "w") as out:
         for name, group in rows(options.quick).items():
-            if wanted and name not in wanted:
+            if name not in (wanted or USUAL):
                 continue
-            for row in group:
-                table = Table(bench, name, row, systems)
+            tables = [Table(bench, name, row, systems) for row in group]
+            for table in tables:
                 table.fill(options.rounds)
                 print_table(table)
                 for record in table.records():
                     failed |= bad(record)
                     print(json.dumps(record), file=out, flush=True)
+            if name == "break-even":
+                print_break_even(tables)
     return int(failed)
 
 

@@ -93,6 +93,46 @@ static void run_latency(void)
 	must(leat_close(chain));
 }
 
+#if __has_include(<leat/fan.h>)
+
+static int run_call(void *in, void *out, leat_worker *w)
+{
+	(void)w;
+	*(uint64_t *)out = middle(source(*(uint64_t *)in));
+	return 0;
+}
+
+/* The calls by key, and the barrier; reading the results is not timed. */
+static void calls(uint64_t *results)
+{
+	leat_fan_opts opts = {.fn = run_call,
+		.out_size = sizeof(uint64_t),
+		.key_size = sizeof(uint64_t),
+		.workers = job.workers,
+		.queue = QUEUE_ITEMS,
+		.callers = 1};
+	leat_done done = {0};
+	leat_fan *f;
+
+	must(leat_fan_open(&f, &opts));
+	for (uint64_t i = 0; i < job.n; i++)
+		must(leat_call(f, leat_u64(i), NULL, 0));
+	must(leat_fan_wait(f));
+	ended = now_ns();
+	while (leat_each(f, &done) == 0)
+		results[leat_done_u64(&done)] = *(uint64_t *)done.out;
+	must(leat_fan_close(f));
+}
+
+static void run_fan(void)
+{
+	fan(calls);
+}
+
+#else
+#define run_fan NULL
+#endif
+
 static leat_queue *queue;
 
 static void alone_open(void)

@@ -122,9 +122,7 @@ static void unlock(struct order *o)
 {
 	store_release(&o->lock, 0);
 	perturb();
-	fence_full();
-	if (park_busy(&o->turn))
-		park_post_all(&o->turn);
+	bell_ring(&o->turn);
 }
 
 static bool next_is_laid_down(struct order *o)
@@ -177,25 +175,28 @@ int order_give(struct order *o, uint64_t pos, uint64_t n, void *const *items,
 
 int order_enter(struct order *o, uint64_t pos)
 {
+	uint32_t heard;
+
 	for (;;) {
 		if (load_relaxed(&o->cancelled))
 			return -ECANCELED;
 		if (try_enter(o, pos))
 			return 0;
-		park_announce(&o->turn);
+		heard = bell_listen(&o->turn);
+		perturb();
 		if (load_relaxed(&o->cancelled) ||
 			(load_acquire(&o->next) == pos &&
 				load_acquire(&o->lock) == 0))
-			park_retract(&o->turn);
+			bell_leave(&o->turn);
 		else
-			park_wait(&o->turn, UINT64_MAX);
+			bell_wait(&o->turn, heard, UINT64_MAX);
 	}
 }
 
 void order_cancel(struct order *o)
 {
 	store_release(&o->cancelled, 1);
-	park_signal_all(&o->turn);
+	bell_ring(&o->turn);
 }
 
 /* No worker is left. Runs may have gaps between them, so every place of the

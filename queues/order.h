@@ -34,7 +34,7 @@ struct order {
 	_Alignas(LINE) uint64_t next; /* the next position to hand on */
 	uint64_t lock;
 	/* Workers that wait until their position is next. */
-	_Alignas(LINE) struct park turn;
+	_Alignas(LINE) struct bell turn;
 };
 
 /* order_init returns 0 or -ENOMEM. */

@@ -12,26 +12,27 @@
 #define TOKEN	  UINT64_C(1)
 #define TOKENS(w) ((uint32_t)(w))
 
-/* The half of the word that holds the tokens is what the kernel looks at. */
-static uint32_t *futex_word(struct park *p)
+/* The lower half of the word, tokens or rings, is what the kernel looks at. */
+static uint32_t *futex_word(uint64_t *word)
 {
-	return (uint32_t *)&p->word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+	return (uint32_t *)word + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
 }
 
-static void futex_wake(struct park *p, int n)
+static void futex_wake(uint64_t *word, int n)
 {
-	syscall(SYS_futex, futex_word(p), FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+	syscall(SYS_futex, futex_word(word), FUTEX_WAKE_PRIVATE, n, NULL, NULL,
+		0);
 }
 
-/* futex_sleep waits while there are no tokens; false when time is up. */
-static bool futex_sleep(struct park *p, uint64_t deadline)
+/* futex_sleep waits while the lower half is `low`; false when time is up. */
+static bool futex_sleep(uint64_t *word, uint32_t low, uint64_t deadline)
 {
 	struct timespec ts = {
 		.tv_sec = (time_t)(deadline / LEAT_S),
 		.tv_nsec = (long)(deadline % LEAT_S),
 	};
-	long rc = syscall(SYS_futex, futex_word(p),
-		FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0,
+	long rc = syscall(SYS_futex, futex_word(word),
+		FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, low,
 		deadline == LEAT_NEVER ? NULL : &ts, NULL,
 		FUTEX_BITSET_MATCH_ANY);
 
@@ -69,7 +70,7 @@ int park_wait(struct park *p, uint64_t deadline)
 	int rc = 0;
 
 	while (!take_token(p)) {
-		if (!futex_sleep(p, deadline)) {
+		if (!futex_sleep(&p->word, 0, deadline)) {
 			park_retract(p);
 			rc = -ETIMEDOUT;
 			break;
@@ -88,7 +89,7 @@ void park_post(struct park *p)
 		if (!(w >> 32) || TOKENS(w))
 			return;
 	} while (!cas(&p->word, &w, w - WAITER + TOKEN));
-	futex_wake(p, 1);
+	futex_wake(&p->word, 1);
 	errno = saved;
 }
 
@@ -101,6 +102,45 @@ void park_post_all(struct park *p)
 		if (!(w >> 32))
 			return;
 	} while (!cas(&p->word, &w, TOKENS(w) + (w >> 32)));
-	futex_wake(p, INT_MAX);
+	futex_wake(&p->word, INT_MAX);
+	errno = saved;
+}
+
+uint32_t bell_listen(struct bell *b)
+{
+	uint64_t w = fetch_add(&b->word, WAITER);
+
+	fence_full();
+	return (uint32_t)w;
+}
+
+void bell_leave(struct bell *b)
+{
+	fetch_add(&b->word, -WAITER);
+}
+
+int bell_wait(struct bell *b, uint32_t heard, uint64_t deadline)
+{
+	int saved = errno;
+	int rc = 0;
+
+	while (rc == 0 && (uint32_t)load_acquire(&b->word) == heard)
+		if (!futex_sleep(&b->word, heard, deadline))
+			rc = -ETIMEDOUT;
+	bell_leave(b);
+	errno = saved;
+	return rc;
+}
+
+/* The rings wrap within their half. */
+void bell_wake(struct bell *b)
+{
+	uint64_t w = load_relaxed(&b->word);
+	int saved = errno;
+
+	while (!cas(
+		&b->word, &w, w - (uint32_t)w + (uint32_t)((uint32_t)w + 1)))
+		;
+	futex_wake(&b->word, INT_MAX);
 	errno = saved;
 }

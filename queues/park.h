@@ -16,6 +16,16 @@
  *
  * Every announced thread leaves by taking a token, or by taking its own
  * announcement back: waiters + tokens is the number of announced threads.
+ *
+ * Whoever takes a token may announce again and take the next one too. So a
+ * park is for threads that all wait for the same. Those that each wait for
+ * something of their own use a bell: it counts how often it was rung, and
+ * whoever has listened before wakes at every ring.
+ *
+ *   heard = bell_listen		  makes a condition true
+ *   looks at the condition	  bell_ring
+ *   true: bell_leave
+ *   else: bell_wait(heard), and looks again
  */
 #ifndef LEAT_PARK_H
 #define LEAT_PARK_H
@@ -61,6 +71,30 @@ static inline void park_signal_all(struct park *p)
 {
 	fence_full();
 	park_post_all(p);
+}
+
+struct bell {
+	uint64_t word; /* waiters in the upper half, rings in the lower */
+};
+
+/* bell_listen announces a waiter and returns the rings so far. */
+uint32_t bell_listen(struct bell *b);
+void bell_leave(struct bell *b);
+
+/* bell_wait sleeps until there are other rings than those heard, and leaves.
+ * Returns 0, or -ETIMEDOUT when `deadline` has passed. */
+int bell_wait(struct bell *b, uint32_t heard, uint64_t deadline);
+
+/* bell_wake is what a ring does when somebody waits. */
+void bell_wake(struct bell *b);
+
+/* bell_ring: what the caller has published becomes visible, then every waiter
+ * is woken. */
+static inline void bell_ring(struct bell *b)
+{
+	fence_full();
+	if (unlikely(load_relaxed(&b->word) >> 32))
+		bell_wake(b);
 }
 
 #endif

@@ -259,7 +259,7 @@ void chain_halt(leat_chain *c, enum halt why)
 		if (c->stage[i].order != NULL)
 			order_cancel(c->stage[i].order);
 	park_signal_all(&c->resting);
-	park_signal_all(&c->passed);
+	bell_ring(&c->passed);
 }
 
 int chain_code(leat_chain *c)

@@ -38,7 +38,7 @@ struct leat_chain {
 	struct fail fail;
 	/* Workers that wait to retry, or threads in leat_wait. */
 	_Alignas(LINE) struct park resting;
-	_Alignas(LINE) struct park passed;
+	_Alignas(LINE) struct bell passed;
 };
 
 /* chain_halt stops everything at once and wakes every blocked thread. */

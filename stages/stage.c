@@ -78,7 +78,7 @@ static void moved(leat_worker *w)
 	fence_full();
 	if (stage_passed(s, s->in->n > 1 ? w->index : 0, pos)) {
 		store_relaxed(&w->awaited, UINT64_MAX);
-		park_signal_all(&s->chain->passed);
+		bell_ring(&s->chain->passed);
 	}
 }
 
@@ -176,7 +176,7 @@ static void leave(leat_worker *w)
 	store_release(&w->low, UINT64_MAX);
 	if (fetch_add(&s->live, UINT64_MAX) == 1)
 		edge_end(s->out);
-	park_signal_all(&s->chain->passed);
+	bell_ring(&s->chain->passed);
 }
 
 static void work(leat_worker *w)

@@ -198,21 +198,27 @@ struct waiter {
 	uint64_t full_since;
 };
 
-/* sleep_once sleeps until a worker gets further. The caller looks again. */
+/*
+ * sleep_once sleeps until a worker gets further. The caller looks again. It
+ * listens before it names its position: a worker that forgets a lower one at
+ * the same time then rings for it.
+ */
 static int sleep_once(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
 	struct waiter *w)
 {
+	uint32_t heard;
+
+	heard = bell_listen(&c->passed);
 	stage_watch(s, i, pos);
-	park_announce(&c->passed);
 	if (chain_halted(c) || stage_passed(s, i, pos)) {
-		park_retract(&c->passed);
+		bell_leave(&c->passed);
 		return 0;
 	}
 	if (in_own_way(c, &w->full_since)) {
-		park_retract(&c->passed);
+		bell_leave(&c->passed);
 		return -EDEADLK;
 	}
-	if (park_wait(&c->passed, look_at(c, w->deadline)) == 0)
+	if (bell_wait(&c->passed, heard, look_at(c, w->deadline)) == 0)
 		return 0;
 	return leat_now() < w->deadline ? 0 : -ETIMEDOUT;
 }

@@ -76,12 +76,26 @@ static bool put(leat_worker *w, void *item)
 	return true;
 }
 
+/*
+ * emit_nowhere frees an item that nobody gets: but `in` only once the attempt
+ * has succeeded, if it may be undone.
+ */
+static void emit_nowhere(leat_worker *w, void *item)
+{
+	if (item == NULL && w->stage->sink)
+		return;
+	if (item == w->in && w->undoable)
+		w->odd |= ODD_UNWANTED;
+	else
+		discard(w, item);
+}
+
 void leat_emit(leat_worker *w, void *item)
 {
 	bool is_in = item == w->in;
 
-	if (chain_halted(w->stage->chain)) {
-		discard(w, item);
+	if (w->stage->sink || chain_halted(w->stage->chain)) {
+		emit_nowhere(w, item);
 	} else if (!put(w, item)) {
 		if (!is_in)
 			discard(w, item);
@@ -139,12 +153,25 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 	return SETTLED;
 }
 
+/*
+ * is_new: the attempt made *out, and does not mean `in` by it. Once `in` is
+ * gone another item may have its address.
+ */
+static bool is_new(
+	const leat_worker *w, const void *in, const void *out, int rc)
+{
+	bool took = rc > 0 && rc & LEAT_TOOK;
+	bool passed = w->odd & ODD_PASSED && !w->undoable;
+
+	return out != NULL && (out != in || took || passed);
+}
+
 /* failed: an attempt has. It can be repeated, or the item fails. */
 static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 {
 	const leat_stage *row = &w->stage->row;
 
-	if (out != NULL && out != in)
+	if (is_new(w, in, out, code))
 		discard(w, out);
 	if (row->retries > 0) {
 		undo(w);
@@ -162,6 +189,7 @@ static enum outcome lost(leat_worker *w, void *in, void *out, int rc)
 		return failed(w, in, out, -ENOMEM);
 	if (out != NULL)
 		discard(w, out);
+	w->in = w; /* which no item is: one at its address is another */
 	if (w->undoable)
 		undo(w);
 	return fail(w, NULL, -ENOMEM);
@@ -185,11 +213,14 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 			"the function returned %d, which means nothing", rc);
 	if (rc < 0)
 		return failed(w, in, out, rc);
-	if (drop && out != NULL && out != in)
+	if (drop && is_new(w, in, out, rc))
 		discard(w, out);
 	if (w->odd & ODD_LOST || (!drop && !put(w, out)))
 		return lost(w, in, drop ? NULL : out, rc);
-	if (!(rc & LEAT_TOOK) && !(w->odd & ODD_PASSED) && (drop || out != in))
+	if (w->odd & ODD_UNWANTED)
+		discard(w, in);
+	else if (!(rc & LEAT_TOOK) && !(w->odd & ODD_PASSED) &&
+		 (drop || out != in))
 		edge_free(w->stage->in, in);
 	add_owned(drop ? &w->tally.dropped : &w->tally.done, 1);
 	w->odd = 0;

@@ -44,9 +44,10 @@ struct held {
 
 /* What is unusual about the attempt under way; 0 on the fast path. */
 enum odd {
-	ODD_PASSED = 1, /* `in` was emitted */
-	ODD_LOST = 2,	/* an emitted item was freed for want of memory */
-	ODD_SAID = 4,	/* leat_error gave a text */
+	ODD_PASSED = 1,	  /* `in` was emitted */
+	ODD_LOST = 2,	  /* an emitted item was freed for want of memory */
+	ODD_SAID = 4,	  /* leat_error gave a text */
+	ODD_UNWANTED = 8, /* `in` was emitted, but nobody gets it */
 };
 
 struct leat_worker {

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Stress programs. Each is built twice: against the library, and against one
+# that yields, spins and sleeps at random at the hand-over points.
+
+TESTS += test-stress
+TESTS_ASAN += test-stress
+TESTS_TSAN += test-stress
+TESTS_LONG += long-stress
+
+STRESS_BIN := $(BUILD)/tests/stress
+STRESS_SHARED := lab items spec serial row sides play perturb
+STRESS_COMMON := $(STRESS_SHARED:%=$(STRESS_BIN)/%.o)
+STRESS_NAMES := chains
+STRESS	:= $(STRESS_NAMES:%=$(STRESS_BIN)/%)
+STRESS_P := $(STRESS:%=%-perturbed)
+
+PERTURBED_OBJ := $(LIB_SRC:%.c=$(BUILD)/perturbed/%.o)
+PERTURBED_A := $(BUILD)/perturbed/libleat.a
+
+$(BUILD)/perturbed/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -DLEAT_PERTURB -c -o $@ $<
+
+$(PERTURBED_A): $(PERTURBED_OBJ)
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+$(STRESS): $(STRESS_BIN)/%: $(STRESS_BIN)/%.o $(STRESS_COMMON) $(LIB_A)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+$(STRESS_P): $(STRESS_BIN)/%-perturbed: $(STRESS_BIN)/%.o $(STRESS_COMMON) \
+	$(PERTURBED_A)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# Seconds of random chains: longer under a sanitizer.
+STRESS_T = $(if $(SAN),15,4)
+
+test-stress: $(STRESS) $(STRESS_P)
+	@$(RUN) -t 120 \
+		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
+		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)'
+
+long-stress: $(STRESS) $(STRESS_P)
+	@$(RUN) -t 600 \
+		'$(STRESS_BIN)/chains -t 120' \
+		'$(STRESS_BIN)/chains-perturbed -t 120'
+
+.PHONY: test-stress long-stress
+-include $(STRESS:=.d) $(STRESS_COMMON:.o=.d) $(PERTURBED_OBJ:.o=.d)

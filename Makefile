@@ -212,9 +212,9 @@ $(BUILD)/aarch64/ck/ck_md.h: /usr/include/ck_md.h
 lint:
 	@CC='$(CC)' tests/lint
 
-# Tests of programs that are not built here, or that run as somebody else,
-# cannot count lines.
-COVERING = $(filter-out test-demos test-header test-install test-self,$(TESTS))
+# Tests of what is not built here, or runs as somebody else, count no lines.
+COVERING = $(filter-out test-demos test-abi test-header test-install test-self, \
+	   $(TESTS)) test-abi-sizes test-demos-plain
 coverage:
 	@rm -rf $(BUILD)/cov
 	+@$(variant) BUILD=$(BUILD)/cov \

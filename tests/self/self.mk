@@ -3,6 +3,6 @@
 TESTS += test-self
 
 test-self:
-	@CC='$(CC)' $(RUN) tests/self/run
+	@$(RUN) tests/self/run
 
 .PHONY: test-self

@@ -43,7 +43,7 @@ $(DEMO_IMAGE): $(DEMO_BIN)/%: $(BUILD)/demos/%.o $(DEMO_IMAGE_O) $(LIB_A)
 	$(call say,LD)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(IMAGE_LIBS)
 
-$(DEMO_OUT)/photo.jpg: $(DEMO_BIN)/photo
+$(DEMO_OUT)/photo.jpg: demos/photo.c | $(DEMO_BIN)/photo
 	@mkdir -p $(@D)
 	@echo "Making $@, a photograph of 6000 x 4000 pixels."
 	@$(DEMO_BIN)/photo $@.new && mv $@.new $@

@@ -53,7 +53,7 @@ static void *produce(void *arg)
 		unsigned n = bulk(h->end - i);
 
 		for (unsigned j = 0; j < n; j++)
-			x[j] = source(i + j);
+			x[j] = i + j + 1;
 		alone_push(x, n);
 		i += n;
 	}

@@ -4,6 +4,7 @@
 #   make bench QUICK=1	the same within five minutes
 #   make bench W="W1 W2" PEERS="tbb go" ROUNDS=9
 #   make bench-deps	install the peers that Debian has
+#   make bench-report	write RESULTS.md from the last run
 #   make bench-instructions	W1's instructions per item, against the record
 #
 # A peer whose package is not installed is left out, and the driver says so.
@@ -98,10 +99,15 @@ bench: bench-programs
 	/usr/bin/python3 tests/bench/picture.py $(BENCH)/results.jsonl \
 		$(BENCH)/w2.svg; exit $$status
 
+bench-report:
+	@/usr/bin/python3 tests/bench/report.py $(BENCH)/results.jsonl \
+		>tests/bench/RESULTS.md
+	@sed -n '/beside/,/^$$/p; /^|/p' tests/bench/RESULTS.md | head -30
+
 bench-instructions: $(BENCH)/leat
 	@tests/bench/instructions $<
 
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)
 
-.PHONY: bench bench-programs bench-deps bench-instructions
+.PHONY: bench bench-programs bench-deps bench-instructions bench-report

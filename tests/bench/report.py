@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""report.py RESULTS: writes a page about a run of the benchmark: the machine,
+leat's figures beside their bars (those above first), and all systems."""
+
+import json
+import platform
+import subprocess
+import sys
+
+SERIAL, LEAT, INSIDE = "serial", "leat", "mutex-inside"
+
+# workload, start of the row's title, what is measured, the bar: at most this.
+# What is measured: a field of leat's record, or the ratio to a system.
+BARS = [
+    ("W1", "1 middle", "x serial", 2.2),
+    ("W1", "2 middle", "x serial", 2.2),
+    ("W2", "2 middle workers, 100 ns", "x serial", 0.62),
+    ("W2", "2 middle workers, 1 us", "x serial", 0.53),
+    ("W2", "2 middle workers, 10 us", "x serial", 0.51),
+    ("W3", "in order, every 100th 50 times, 100 ns", "x serial", 0.75),
+    ("W3", "in order, every 100th 50 times, 1 us", "x serial", 0.58),
+    ("W3", "in order, every 100th 50 times, 10 us", "x serial", 0.52),
+    ("W4", "one at a time, back to back", "median", 10),
+    ("W4", "one at a time, 1 ms", "idle ms/s", 1),
+    ("W5", "8 stages", "median", 30),
+    ("W5", "64 stages", "median", 250),
+    ("W6", "concurrent calls", "median", 60),
+    ("break-even", "300 ns", "x serial", 1),
+    ("W7", "fast sink", "median", 1024),
+    ("W7", "slow sink", "median", 1024),
+    ("W8", "100 thumbnails, each", "x serial", 0.53),
+    ("W8", "100 thumbnails, each", "x pillow", 1 / 3),
+    ("W8", "100 thumbnails, each", "x vips", 1),
+    ("queue", "1 to 1 threads, 32", "median", 3),
+    ("queue", "2 to 2 threads, 32", "median", 4),
+    ("queue", "4 to 4 threads, 32", "median", 4),
+    ("queue", "8 to 8 threads, 32", "median", 4),
+]
+
+
+class Results:
+    def __init__(self, path):
+        self.rows = {}  # (workload, title): {system: record}
+        with open(path) as file:
+            for line in file:
+                r = json.loads(line)
+                row = self.rows.setdefault((r["workload"], r["row"]), {})
+                row[r["system"]] = r
+
+    def find(self, workload, title):
+        for (w, t), row in self.rows.items():
+            if w == workload and t.startswith(title):
+                return t, row
+        return title, {}
+
+
+def ratio(row, system):
+    """leat's time over the system's."""
+    mine, other = (row.get(s, {}) for s in (LEAT, system))
+    if "median" not in mine or not other.get("median"):
+        return None
+    if mine["unit"].startswith("KB"):
+        return None
+    return mine["median"] / other["median"]
+
+
+def measured(row, what):
+    if what.startswith("x "):
+        return ratio(row, what[2:])
+    return row.get(LEAT, {}).get(what)
+
+
+def figure(x):
+    return "-" if x is None else f"{x:,.2f}" if x < 10 else f"{x:,.1f}"
+
+
+def verdict(value, bar):
+    if value is None:
+        return "**not measured**"
+    return "within" if value <= bar else f"**{value / bar:.2f} x the bar**"
+
+
+def bars(results):
+    """The table of the bars, those that fall short first."""
+    lines = []
+    for workload, title, what, bar in BARS:
+        title, row = results.find(workload, title)
+        value = measured(row, what)
+        unit = row.get(LEAT, {}).get("unit", "")
+        lines.append((verdict(value, bar) == "within",
+                      f"| {workload}: {title} | {what}"
+                      f"{f' ({unit})' if what == 'median' else ''} | "
+                      f"{figure(bar)} | {figure(value)} | "
+                      f"{verdict(value, bar)} | "
+                      f"{figure(ratio(row, INSIDE))} |"))
+    yield "| row | measure | at most | measured | | x mutex, 64 a lock |"
+    yield "|---|---|---|---|---|---|"
+    for _, line in sorted(lines, key=lambda pair: pair[0]):
+        yield line
+
+
+def first_line(path, start):
+    with open(path) as file:
+        for line in file:
+            if line.startswith(start):
+                return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
+def said(*argv):
+    done = subprocess.run(argv, capture_output=True, text=True)
+    return (done.stdout.splitlines() or [""])[0].strip()
+
+
+def machine():
+    yield f"* {first_line('/proc/cpuinfo', 'model name')}, " \
+          f"{said('nproc')} processors, {platform.machine()}, " \
+          f"{first_line('/proc/meminfo', 'MemTotal')} of memory"
+    yield f"* Linux {platform.release()}, {said('gcc', '--version')}"
+    yield f"* commit {said('git', 'rev-parse', '--short', 'HEAD')}"
+
+
+def group(workload, row):
+    """A table of one row of a workload: all systems."""
+    yield "| system | median | min | max | x serial | x leat |"
+    yield "|---|---|---|---|---|---|"
+    for r in row.values():
+        if "failed" in r:
+            yield f"| {r['name']} | failed: {r['failed']} | | | | |"
+        else:
+            cells = [figure(r[key]) for key in
+                     ("median", "min", "max", "to_serial", "to_leat")]
+            yield f"| {r['name']} | {' | '.join(cells)} |"
+
+
+def page(results):
+    yield "# What was measured"
+    yield ""
+    yield "Written by `make bench-report` after `make bench`. How it is " \
+          "measured stands in\n`bench.h` and `bench.py`."
+    yield ""
+    yield from machine()
+    yield ""
+    yield "## leat beside its bars"
+    yield ""
+    yield from bars(results)
+    for (workload, title), row in results.rows.items():
+        some = next(iter(row.values()))
+        yield f"\n## {workload}: {title}\n"
+        others = some.get("others") or 0
+        yield f"{some['unit']}; others used {others:.0%} of the machine\n"
+        yield from group(workload, row)
+
+
+def main():
+    print("\n".join(page(Results(sys.argv[1]))))
+
+
+if __name__ == "__main__":
+    main()

@@ -98,7 +98,7 @@ int queue_await(leat_queue *q, struct wait *w)
 	return rc;
 }
 
-static int await_room(leat_queue *q, struct wait *w)
+int queue_await_room(leat_queue *q, struct wait *w)
 {
 	uint64_t from = leat_now();
 	int rc = 0;
@@ -166,6 +166,13 @@ static int put_some(leat_queue *q, void *const *items, size_t n, size_t *done)
 	return 0;
 }
 
+void queue_chain_room(leat_queue *q)
+{
+	fence_full();
+	if (park_busy(&q->not_full) && ring_writable(&q->ring))
+		park_post(&q->not_full);
+}
+
 int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
 	struct wait *w)
 {
@@ -176,15 +183,12 @@ int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
 	while (done < n && rc == 0) {
 		rc = put_some(q, items + done, n - done, &done);
 		if (rc == -EAGAIN && w->deadline != 0) {
-			rc = await_room(q, w);
+			rc = queue_await_room(q, w);
 			waited = true;
 		}
 	}
-	if (waited) {
-		fence_full();
-		if (park_busy(&q->not_full) && ring_writable(&q->ring))
-			park_post(&q->not_full);
-	}
+	if (waited)
+		queue_chain_room(q);
 	*pushed = done;
 	return rc;
 }

@@ -65,6 +65,10 @@ int queue_pop(
 int queue_await(leat_queue *q, struct wait *w);
 void queue_chain(leat_queue *q);
 
+/* queue_await_room and queue_chain_room are the same for who pushes. */
+int queue_await_room(leat_queue *q, struct wait *w);
+void queue_chain_room(leat_queue *q);
+
 /* queue_pushed: how many items ever went in. */
 static inline uint64_t queue_pushed(const leat_queue *q)
 {

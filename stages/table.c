@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include "stages/table.h"
+
+#define SIZE_MIN  128
+#define SIZE_MOST ((uint64_t)1 << 32)
+#define HUGE_PAGE ((size_t)2 << 20)
+
+uint32_t hash_bytes(const void *key, size_t size)
+{
+	const unsigned char *p = key;
+	uint64_t x = size;
+	uint64_t word;
+
+	if (size == 8 || size == 16) {
+		uint64_t words[2] = {0};
+
+		memcpy(words, key, size);
+		return hash_words(words[0], words[1], size);
+	}
+	for (; size > 0; p += sizeof(word)) {
+		size_t n = size < sizeof(word) ? size : sizeof(word);
+
+		word = 0;
+		memcpy(&word, p, n);
+		x = (x ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+		x = (x ^ (x >> 32)) * UINT64_C(0xBF58476D1CE4E5B9);
+		x ^= x >> 29;
+		size -= n;
+	}
+	return (uint32_t)(x >> 16);
+}
+
+/* A large table is touched all over, so it had better have huge pages. */
+static struct entry *new_entries(uint64_t size)
+{
+	struct entry *entry = calloc(size, sizeof(*entry));
+	uintptr_t at = ((uintptr_t)entry + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+	size_t bytes = size * sizeof(*entry);
+
+	if (entry != NULL && bytes >= 2 * HUGE_PAGE)
+		madvise((void *)at, bytes - HUGE_PAGE, MADV_HUGEPAGE);
+	return entry;
+}
+
+int table_init(struct table *t)
+{
+	*t = (struct table){.mask = SIZE_MIN - 1};
+	t->entry = new_entries(SIZE_MIN);
+	return t->entry == NULL ? -ENOMEM : 0;
+}
+
+void table_fini(struct table *t)
+{
+	free(t->entry);
+}
+
+static void move_in(struct table *t, struct entry e)
+{
+	uint64_t i = e.hash & t->mask;
+
+	while (t->entry[i].id != 0)
+		i = (i + table_step(e.hash)) & t->mask;
+	t->entry[i] = e;
+}
+
+int table_grow(struct table *t)
+{
+	uint64_t size = t->mask + 1;
+	struct table old = *t;
+
+	if (t->live > size / 2)
+		size *= 2;
+	if (size > SIZE_MOST)
+		return -ENOMEM;
+	t->entry = new_entries(size);
+	if (t->entry == NULL) {
+		*t = old;
+		return -ENOMEM;
+	}
+	t->mask = size - 1;
+	t->dead = 0;
+	for (uint64_t i = 0; i <= old.mask; i++)
+		if (old.entry[i].id != 0 && old.entry[i].id != ENTRY_DEAD)
+			move_in(t, old.entry[i]);
+	free(old.entry);
+	return 0;
+}
+
+void table_put(struct table *t, uint64_t i, uint32_t hash, uint32_t id)
+{
+	t->live++;
+	t->dead -= t->entry[i].id == ENTRY_DEAD;
+	t->entry[i] = (struct entry){.hash = hash, .id = id};
+}
+
+void table_remove(struct table *t, uint64_t i)
+{
+	t->entry[i].id = ENTRY_DEAD;
+	t->live--;
+	t->dead++;
+}
+
+void table_tidy(struct table *t)
+{
+	if (t->live > 0 || t->dead <= t->mask / 8)
+		return;
+	memset(t->entry, 0, (t->mask + 1) * sizeof(*t->entry));
+	t->dead = 0;
+}

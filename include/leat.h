@@ -32,5 +32,6 @@
 #include <leat/error.h>
 #include <leat/queue.h>
 #include <leat/chain.h>
+#include <leat/fan.h>
 
 #endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The barrier, and what can be read after it. */
+#include <errno.h>
+#include <string.h>
+#include "queues/sized.h"
+#include "stages/fan.h"
+
+static uint64_t thread_id(void)
+{
+	return (uint64_t)(uintptr_t)pthread_self();
+}
+
+/* apply_puts lets go of the lock for the caller's functions, which may make
+ * calls. The call itself stays: only a barrier or leat_next forgets it. */
+static void apply_puts(leat_fan *f, struct call *c)
+{
+	const struct leat_handle *more = call_more(c);
+	struct put put;
+
+	for (size_t i = 0; i < more->n_puts;
+		i += sizeof(put) + (put.size + 15) / 16 * 16) {
+		const char *value = more->puts + i + sizeof(put);
+
+		memcpy(&put, more->puts + i, sizeof(put));
+		if (put.apply == NULL) {
+			memcpy(put.to, value, put.size);
+			continue;
+		}
+		fan_unlock(f);
+		put.apply(put.to, value, put.size);
+		fan_lock(f);
+	}
+}
+
+static void fill_slot(leat_fan *f, struct call *c)
+{
+	const struct leat_handle *more = call_more(c);
+	void *slot = more != NULL ? more->slot : c->slot;
+
+	if (f->opts.out_size > 0)
+		memcpy(slot, call_out(f, c), f->opts.out_size);
+	c->fate |= FATE_MOVED;
+}
+
+void call_apply(leat_fan *f, struct call *c)
+{
+	if (c->fate & FATE_PUTS)
+		apply_puts(f, c);
+	if (c->code == 0 && c->flags & CALL_SLOT)
+		fill_slot(f, c);
+}
+
+/* forget_old: the key's result before this one is past. What leat_next has
+ * not given yet stays, but is found no more; so does the failure that this
+ * barrier will report. */
+static void forget_old(leat_fan *f, struct call *c)
+{
+	struct call *old;
+	bool failed;
+
+	if (c->old == 0)
+		return;
+	old = call_at(f, c->old);
+	c->old = 0;
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		return;
+	failed = old->id == f->failed;
+	call_unlink(f, old);
+	if (failed)
+		f->failed = f->buried = old->id;
+	else
+		call_recycle(f, old);
+}
+
+/* note_failure keeps the first one; one that ran comes before those that a
+ * stop has kept from running. */
+static void note_failure(leat_fan *f, const struct call *c)
+{
+	const struct call *first;
+
+	if (c->code == 0)
+		return;
+	if (f->failed != 0) {
+		first = call_at(f, f->failed);
+		if (c->fate & FATE_NEVER || !(first->fate & FATE_NEVER))
+			return;
+	}
+	f->failed = c->id;
+}
+
+/* settle makes one call's effects visible. */
+static void settle(leat_fan *f, struct call *c)
+{
+	call_apply(f, c);
+	note_failure(f, c);
+	forget_old(f, c);
+	if (c->fate & FATE_MOVED && !(f->opts.flags & LEAT_FAN_NEXT)) {
+		call_detach(f, c);
+		call_recycle(f, c);
+	}
+}
+
+static void forget_failure(leat_fan *f)
+{
+	f->failed = 0;
+	if (f->buried != 0)
+		call_recycle(f, call_at(f, f->buried));
+	f->buried = 0;
+}
+
+/* settle_to settles the calls below mark; under the lock. */
+static void settle_to(leat_fan *f, uint64_t mark)
+{
+	uint64_t todo = f->chores + load_relaxed(&f->odd);
+	struct call *c;
+
+	forget_failure(f);
+	if (todo == f->settled && mark == f->made) {
+		f->applied = mark;
+		f->fresh = 0;
+		return;
+	}
+	while (f->fresh != 0 && (c = call_at(f, f->fresh))->seq < mark) {
+		f->fresh = c->next;
+		f->applied = c->seq + 1;
+		settle(f, c);
+	}
+	f->applied = mark;
+	table_tidy(&f->table);
+	if (mark == f->made)
+		f->settled = todo;
+}
+
+/* Calls made from inside of calls belong to this barrier too. */
+static int wait_calls(leat_fan *f, uint64_t deadline, uint64_t *mark)
+{
+	uint64_t nested;
+	int rc;
+
+	do {
+		nested = load_acquire(&f->nested);
+		fan_lock(f);
+		*mark = f->made;
+		fan_unlock(f);
+		hand_over_to(f, *mark);
+		rc = leat_wait_until(f->chain, deadline);
+	} while (rc == 0 && load_acquire(&f->nested) != nested);
+	return rc;
+}
+
+bool barrier_is_mine(const leat_fan *f)
+{
+	return load_relaxed(&f->barrier_owner) == thread_id();
+}
+
+void barrier_enter(leat_fan *f)
+{
+	if (!f->alone)
+		pthread_mutex_lock(&f->barrier);
+	store_relaxed(&f->barrier_owner, thread_id());
+	fan_lock(f);
+}
+
+void barrier_leave(leat_fan *f)
+{
+	fan_unlock(f);
+	store_relaxed(&f->barrier_owner, 0);
+	if (!f->alone)
+		pthread_mutex_unlock(&f->barrier);
+}
+
+/* Another thread's barrier may have settled our calls already. */
+static int settle_all(leat_fan *f, uint64_t mark)
+{
+	uint64_t stopped = UINT64_MAX;
+	int rc;
+
+	barrier_enter(f);
+	if (mark >= f->applied)
+		settle_to(f, mark);
+	rc = f->failed == 0 ? 0 : call_at(f, f->failed)->code;
+	cas(&f->cancelled, &stopped, mark);
+	barrier_leave(f);
+	return rc;
+}
+
+int leat_fan_wait_until(leat_fan *f, uint64_t deadline)
+{
+	uint64_t mark;
+	int rc;
+
+	if (fan_inside(f) || barrier_is_mine(f))
+		return -EDEADLK;
+	rc = wait_calls(f, deadline, &mark);
+	return rc < 0 ? rc : settle_all(f, mark);
+}
+
+int leat_fan_wait(leat_fan *f)
+{
+	return leat_fan_wait_until(f, LEAT_NEVER);
+}
+
+static int result(leat_fan *f, const leat_key *key, void **out)
+{
+	const struct call *c = call_find(f, key);
+	int rc = -ENOENT;
+
+	while (c != NULL && call_is_new(f, c)) {
+		rc = -EAGAIN;
+		c = c->old == 0 ? NULL : call_at(f, c->old);
+	}
+	if (c == NULL)
+		return rc;
+	*out = c->code == 0 ? call_out(f, c) : NULL;
+	return c->code;
+}
+
+int leat_result(leat_fan *f, leat_key key, void **out)
+{
+	int rc;
+
+	*out = NULL;
+	fan_lock(f);
+	rc = result(f, &key, out);
+	fan_unlock(f);
+	return rc;
+}
+
+int leat_each_sized(leat_fan *f, leat_done *done, size_t size)
+{
+	const struct call *c = done->call;
+	uint32_t id;
+
+	fan_lock(f);
+	id = c == NULL ? f->first : c->next;
+	c = id == 0 ? NULL : call_at(f, id);
+	if (c != NULL && call_is_new(f, c))
+		c = NULL;
+	if (c != NULL)
+		call_show(f, c, done, size);
+	else
+		sized_give(done, size, &(leat_done){0}, sizeof(*done));
+	fan_unlock(f);
+	return c != NULL ? 0 : LEAT_END;
+}
+
+int leat_fan_failure_sized(leat_fan *f, leat_done *done, size_t size)
+{
+	const struct call *c = NULL;
+
+	fan_lock(f);
+	if (f->failed != 0)
+		c = call_at(f, f->failed);
+	if (c != NULL)
+		call_show(f, c, done, size);
+	else
+		sized_give(done, size, &(leat_done){0}, sizeof(*done));
+	fan_unlock(f);
+	return c == NULL ? 0 : c->code;
+}
+
+void leat_fan_clear(leat_fan *f)
+{
+	uint32_t id;
+
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		return;
+	fan_lock(f);
+	forget_failure(f);
+	id = f->first;
+	while (id != 0 && !call_is_new(f, call_at(f, id))) {
+		struct call *c = call_at(f, id);
+
+		id = c->next;
+		call_detach(f, c);
+		call_recycle(f, c);
+	}
+	table_tidy(&f->table);
+	fan_unlock(f);
+}
+
+void leat_fan_cancel(leat_fan *f)
+{
+	uint64_t made = load_acquire(&f->made);
+	uint64_t old = load_relaxed(&f->cancelled);
+
+	while (old < made && !cas(&f->cancelled, &old, made))
+		;
+}

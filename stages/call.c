@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Making a call. */
+#include <errno.h>
+#include "queues/sized.h"
+#include "stages/fan.h"
+
+#define LOOK	 (50 * LEAT_MS) /* how often a blocked caller looks around */
+#define PATIENCE (5 * LEAT_S)	/* and how long for somebody to take */
+
+/* admit makes a call for which there is room, under the lock. */
+static int admit(leat_fan *f, const struct wish *w)
+{
+	struct place p;
+	struct call *c;
+
+	if (unlikely(table_reserve(&f->table) < 0))
+		return -ENOMEM;
+	call_seek(f, &w->key, &p);
+	if (p.id != 0 && !(f->opts.flags & LEAT_FAN_REPLACE) &&
+		call_is_new(f, call_at(f, p.id)))
+		return -EEXIST;
+	c = call_record(f, w);
+	if (unlikely(c == NULL))
+		return -ENOMEM;
+	call_file(f, c, &p);
+	f->chores += p.id != 0 || w->opts.slot != NULL;
+	if (w->opts.handle != NULL)
+		*w->opts.handle = c->more;
+	if (unlikely(f->made - load_acquire(&f->handed) == PENDING))
+		hand_over_to(f, f->made);
+	f->pending[f->made % PENDING] = c;
+	store_release(&f->made, f->made + 1);
+	return 0;
+}
+
+/* has_room: made - head < room; with leat_next, made - given. */
+static bool has_room(leat_fan *f)
+{
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		return f->made - f->given < f->room;
+	if (likely(f->made - f->head < f->room))
+		return true;
+	f->head = queue_popped(f->queue);
+	return f->made - f->head < f->room;
+}
+
+/* alone_taking: nobody but the caller takes, so it would wait for itself. */
+static bool alone_taking(const leat_fan *f, uint64_t since)
+{
+	uint64_t taker = load_relaxed(&f->taker);
+
+	return taker == (uint64_t)(uintptr_t)pthread_self() ||
+	       (taker == 0 && leat_now() - since > PATIENCE);
+}
+
+static bool room_now(leat_fan *f)
+{
+	bool room;
+
+	fan_lock(f);
+	room = has_room(f);
+	fan_unlock(f);
+	return room;
+}
+
+/* await_taker waits until leat_next makes room; may return early. */
+static int await_taker(leat_fan *f, uint64_t deadline, uint64_t since)
+{
+	uint64_t look = leat_after(LOOK);
+
+	if (alone_taking(f, since))
+		return -EDEADLK;
+	park_announce(&f->space);
+	if (room_now(f)) {
+		park_retract(&f->space);
+		return 0;
+	}
+	park_wait(&f->space, look < deadline ? look : deadline);
+	return leat_now() < deadline ? 0 : -ETIMEDOUT;
+}
+
+/* await_room waits until there may be room. */
+static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
+{
+	struct wait w = {.deadline = deadline};
+	int rc;
+
+	if (fan_inside(f))
+		return -EDEADLK;
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		return await_taker(f, deadline, since);
+	hand_over(f);
+	rc = queue_await_room(f->queue, &w);
+	queue_chain_room(f->queue);
+	return rc;
+}
+
+static int make(leat_fan *f, const struct wish *w)
+{
+	int rc = -EAGAIN;
+
+	fan_lock(f);
+	if (unlikely(load_relaxed(&f->cancelled) == UINT64_MAX))
+		rc = -ECANCELED;
+	else if (likely(has_room(f)))
+		rc = admit(f, w);
+	fan_unlock(f);
+	return rc;
+}
+
+static bool is_key(const leat_key *key)
+{
+	if (key->bytes == NULL)
+		return key->size == 8 || key->size == 16;
+	return key->size > 0;
+}
+
+static int call(leat_fan *f, const struct wish *w)
+{
+	uint64_t deadline = w->opts.deadline, since = 0;
+	int rc;
+
+	if (unlikely(!is_key(&w->key)))
+		return -EINVAL;
+	if (deadline == 0)
+		deadline = LEAT_NEVER;
+	while (unlikely((rc = make(f, w)) == -EAGAIN)) {
+		if (w->try)
+			return rc;
+		if (since == 0)
+			since = leat_now();
+		rc = await_room(f, deadline, since);
+		if (rc < 0)
+			return rc;
+	}
+	if (unlikely(rc < 0))
+		return rc;
+	if (!f->alone && unlikely(fan_inside(f)))
+		fetch_add(&f->nested, 1);
+	hand_new(f);
+	return 0;
+}
+
+int leat_call(leat_fan *f, leat_key key, const void *in, size_t size)
+{
+	struct wish w = {.key = key, .in = in, .size = size};
+
+	return call(f, &w);
+}
+
+int leat_trycall(leat_fan *f, leat_key key, const void *in, size_t size)
+{
+	struct wish w = {.key = key, .in = in, .size = size, .try = true};
+
+	return call(f, &w);
+}
+
+int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
+{
+	struct wish w = {.key = leat_u64((uint64_t)(uintptr_t)slot),
+		.in = in,
+		.size = size,
+		.opts.slot = slot};
+
+	return call(f, &w);
+}
+
+int leat_call_sized(leat_fan *f, leat_key key, const void *in, size_t size,
+	const leat_call_opts *opts, size_t opts_size)
+{
+	struct wish w = {.key = key, .in = in, .size = size};
+	int rc = 0;
+
+	if (opts != NULL)
+		rc = sized_take(&w.opts, sizeof(w.opts), opts, opts_size);
+	return rc < 0 ? rc : call(f, &w);
+}

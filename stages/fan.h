@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A fan inside: a chain of one row, whose items are records of calls.
+ *
+ *	leat_call -> pending -> [queue] -> run, on the row's workers
+ *
+ * A call's record is found through the table, by its key, and through a list,
+ * in call order. The barrier goes through the part of the list that is new;
+ * and only if a call there has something to be done: a result that stays in
+ * its record needs nothing, since what was in flight is what came after
+ * `applied`.
+ *
+ * Handing over. A call is handed to the queue at once when the queue is empty,
+ * for then a worker may be idle. Otherwise it stays with others in `pending`,
+ * and goes in their company: when there are many, or when a worker takes the
+ * last item of the queue. Nothing can be left behind:
+ *
+ *	caller				worker
+ *	  made + 1			  takes the last item (head + 1)
+ *	  fence				  fence
+ *	  head == tail: hand over	  made != handed: hand over
+ *
+ * Either the caller sees the queue empty, or the worker sees the call.
+ *
+ * Bound: made - head never exceeds the queue's capacity, so whatever is
+ * pending has a place in the queue.
+ */
+#ifndef LEAT_FAN_INTERNAL_H
+#define LEAT_FAN_INTERNAL_H
+
+#include <pthread.h>
+#include <leat/fan.h>
+#include "queues/park.h"
+#include "queues/queue.h"
+#include "stages/chain.h"
+#include "stages/store.h"
+#include "stages/table.h"
+
+#define PENDING 64 /* places in pending */
+#define COMPANY 32 /* calls that are enough to go together */
+
+/* What a caller knows about a call; never changes while it is in flight. */
+enum call_flag {
+	CALL_SLOT = 1,	     /* the result goes to a slot */
+	CALL_MORE = 2,	     /* the record has a handle */
+	CALL_WATCHED = 4,    /* and the user has it too */
+	CALL_KEY_FAR = 8,    /* the key's place points to a struct far_key */
+	CALL_IN_FAR = 16,    /* the argument's place holds a pointer to it, or
+			      * if there is no place, the handle does */
+	CALL_IN_COPY = 32,   /* which points to a copy of ours */
+	CALL_IN_KEY = 64,    /* the argument is the key */
+	CALL_GIVEN_OUT = 128 /* leat_next has it, or has no use for it */
+};
+
+/* What has become of it; the worker writes, and others once it finished. */
+enum call_fate {
+	FATE_MORE = 1,	/* the worker has added a handle */
+	FATE_PUTS = 2,	/* with leat_puts to apply */
+	FATE_NEVER = 4, /* it never ran */
+	FATE_MOVED = 8, /* the output's content is the slot's */
+	FATE_LOST = 16, /* a leat_put found no memory */
+};
+
+/*
+ * A call's record. Then come the key, the argument and the output, at
+ * distances that the fan knows. Written by the caller before the call is
+ * handed over, except: next, prev, old by whoever holds the lock; code and
+ * fate by the worker.
+ */
+struct call {
+	uint64_t seq;	     /* its number, in call order */
+	uint32_t next, prev; /* ids, in call order; 0 at the ends */
+	uint32_t old;	     /* the key's call before this one, or 0 */
+	uint32_t id;
+	int32_t code;
+	uint8_t flags; /* enum call_flag */
+	uint8_t fate;  /* enum call_fate */
+	uint16_t key_size;
+	union {
+		void *slot;
+		struct leat_handle *more; /* with either of the MORE flags */
+	};
+};
+
+/* Where a call with a handle stands. */
+enum state { STATE_WAITS, STATE_RUNS, STATE_DONE, STATE_CANCELLED };
+
+/* What is unusual about a call; the user's handle, if it is watched. */
+struct leat_handle {
+	leat_fan *fan;
+	struct call *call;
+	uint64_t state; /* enum state, if watched */
+	bool freed;	/* the user has given it back; under the lock */
+	bool orphan;	/* the fan has forgotten the call; under the lock */
+	void *slot;
+	void *in;
+	char *text;		 /* of a failure, or NULL */
+	char *puts;		 /* struct put, value, struct put, ... */
+	size_t n_puts, cap_puts; /* bytes */
+};
+
+/* A key that is too long for the record. */
+struct far_key {
+	size_t size;
+	unsigned char bytes[];
+};
+
+struct put {
+	void (*apply)(void *table, const void *value, size_t size);
+	void *to;
+	size_t size; /* of the value that follows, padded to 16 */
+	size_t pad;
+};
+
+/* A worker's own. `looked` is the tail at which it found nothing pending. */
+struct lane {
+	_Alignas(LINE) uint64_t looked;
+};
+
+struct leat_fan {
+	/* Read-only once open. */
+	leat_fan_opts opts;
+	leat_chain *chain;
+	leat_queue *queue;
+	uint64_t room;		      /* calls that may wait */
+	size_t key_room, in_room;     /* bytes in a record */
+	size_t key_at, in_at, out_at; /* distances in a record */
+	bool alone;		      /* a single caller: no locks */
+	bool ends;		      /* every call has more to do at its end */
+	struct lane *lane;
+	/* Callers, under the lock. */
+	pthread_mutex_t lock;
+	struct store store;
+	struct table table;
+	uint32_t first, last;	 /* the list of calls, in call order */
+	uint32_t fresh;		 /* the first that is not applied, or 0 */
+	uint32_t failed;	 /* the first failure at the last barrier */
+	uint32_t buried;	 /* the same, if its key has a later result */
+	uint64_t applied;	 /* all calls below are applied */
+	uint64_t chores;	 /* calls with something to apply, so far */
+	uint64_t head;		 /* of the queue, when last looked at */
+	uint64_t given;		 /* calls given by leat_next */
+	uint64_t promised;	 /* given, or about to be */
+	bool owns;		 /* some calls owned memory elsewhere */
+	pthread_mutex_t barrier; /* one at a time */
+	uint64_t barrier_owner;	 /* its thread, or 0 */
+	/* Written by callers, read by whoever hands over. */
+	_Alignas(LINE) uint64_t made;
+	struct call *pending[PENDING];
+	/* Written by whoever hands over. */
+	_Alignas(LINE) uint64_t handed;
+	uint64_t handing; /* 0 nobody, 1 somebody, 2 who shall look again */
+	/* Seldom written. */
+	_Alignas(LINE) uint64_t cancelled; /* calls below do not start */
+	uint64_t odd;	   /* calls that failed or put something, so far */
+	uint64_t settled;  /* chores + odd at the last barrier */
+	uint64_t nested;   /* calls made by calls */
+	uint64_t taker;	   /* who calls leat_next; see PULLERS_MANY */
+	struct park ended; /* threads in leat_handle_wait */
+	struct park space; /* threads that wait for leat_next to make room */
+};
+
+/* The lock keeps callers apart; one that is alone needs none. */
+static inline void fan_lock(leat_fan *f)
+{
+	if (!f->alone)
+		pthread_mutex_lock(&f->lock);
+}
+
+static inline void fan_unlock(leat_fan *f)
+{
+	if (!f->alone)
+		pthread_mutex_unlock(&f->lock);
+}
+
+static inline struct call *call_at(const leat_fan *f, uint32_t id)
+{
+	return store_at(&f->store, id);
+}
+
+/* call_is_new: no barrier has applied it yet. */
+static inline bool call_is_new(const leat_fan *f, const struct call *c)
+{
+	return c->seq >= f->applied;
+}
+
+static inline struct leat_handle *call_more(const struct call *c)
+{
+	return (c->flags & CALL_MORE || c->fate & FATE_MORE) ? c->more : NULL;
+}
+
+static inline void *call_place(const struct call *c, size_t at)
+{
+	return (char *)(uintptr_t)c + at;
+}
+
+static inline void *call_out(const leat_fan *f, const struct call *c)
+{
+	return f->opts.out_size == 0 ? NULL : call_place(c, f->out_at);
+}
+
+/* fan_inside: the caller is a worker of the fan. */
+bool fan_inside(const leat_fan *f);
+
+/* fan_of is the fan of a worker. */
+leat_fan *fan_of(const leat_worker *w);
+
+/* record.c */
+
+/* What a call is made of. */
+struct wish {
+	leat_key key;
+	const void *in;
+	size_t size;
+	leat_call_opts opts;
+	bool try;
+};
+
+/* call_record makes a record, which nothing knows yet; NULL without memory. */
+struct call *call_record(leat_fan *f, const struct wish *w);
+
+const void *call_key(const leat_fan *f, const struct call *c, size_t *size);
+void *call_in(const leat_fan *f, const struct call *c);
+
+/* call_attach gives the record a handle, if it has none; NULL without memory.
+ * Only for the worker that runs the call. */
+struct leat_handle *call_attach(leat_fan *f, struct call *c);
+
+/* call_recycle frees what a detached call owns, and the record, unless the
+ * user still has its handle; under the lock. */
+void call_recycle(leat_fan *f, struct call *c);
+
+/* call_release frees what a record owns. */
+void call_release(leat_fan *f, struct call *c);
+
+/* call_show fills in what the user sees of a finished call. */
+void call_show(
+	const leat_fan *f, const struct call *c, leat_done *done, size_t size);
+
+static inline const void *key_bytes(const leat_key *key)
+{
+	return key->bytes != NULL ? key->bytes : key->word;
+}
+
+/* index.c: all under the lock */
+
+/* Where a key is in the table, or would be; id is its last call, or 0. */
+struct place {
+	uint64_t at;
+	uint32_t hash;
+	uint32_t id;
+};
+
+void call_seek(const leat_fan *f, const leat_key *key, struct place *p);
+
+/* call_file puts a call into the table, where call_seek said, and at the end
+ * of the list. */
+void call_file(leat_fan *f, struct call *c, const struct place *p);
+
+/* call_find finds the last call with the key; NULL if there is none. */
+struct call *call_find(const leat_fan *f, const leat_key *key);
+
+/* call_detach takes a call out of the table and the list. */
+void call_detach(leat_fan *f, struct call *c);
+
+/* call_unlink takes it out of the list alone: a later call with its key has
+ * taken its place in the table. */
+void call_unlink(leat_fan *f, struct call *c);
+
+/* hand.c */
+
+/* hand_over hands what is pending to the queue, unless somebody is at it. */
+void hand_over(leat_fan *f);
+
+/* hand_over_to hands over at least the calls below mark. */
+void hand_over_to(leat_fan *f, uint64_t mark);
+
+/* hand_new hands over a call that has just been made, or leaves it pending. */
+void hand_new(leat_fan *f);
+
+/* hand_last hands over, on a worker that begins with an item. */
+void hand_last(leat_fan *f, struct lane *lane);
+
+/* run.c */
+
+/* call_run is the row's function. */
+int call_run(void *in, void **out, leat_worker *w);
+
+/* barrier.c */
+
+/* barrier_enter keeps other barriers and leat_next out, and takes the lock. */
+void barrier_enter(leat_fan *f);
+void barrier_leave(leat_fan *f);
+
+/* barrier_is_mine: a function that the barrier calls has called. */
+bool barrier_is_mine(const leat_fan *f);
+
+/* call_apply applies a call's effects inside the barrier; it lets go of the
+ * lock meanwhile if the user's functions are to be called. */
+void call_apply(leat_fan *f, struct call *c);
+
+#endif

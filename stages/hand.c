@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Handing calls over to the queue; fan.h tells when and why. */
+#include <sched.h>
+#include "stages/fan.h"
+
+/* push puts calls into the queue. They have a place there; the queue may deny
+ * it for as long as a worker is in the middle of taking what was there. */
+static void push(leat_fan *f, struct call *const *calls, size_t n)
+{
+	struct wait w = {0};
+	void *items[PENDING];
+	size_t done = 0, pushed;
+
+	for (size_t i = 0; i < n; i++)
+		items[i] = calls[i];
+	for (;;) {
+		queue_put(f->queue, items + done, n - done, &pushed, &w);
+		done += pushed;
+		if (done == n)
+			return;
+		sched_yield();
+	}
+}
+
+static void hand_all(leat_fan *f)
+{
+	uint64_t from = load_relaxed(&f->handed);
+	uint64_t to = load_acquire(&f->made);
+	struct call *calls[PENDING];
+	size_t n = 0;
+
+	for (uint64_t i = from; i < to; i++)
+		calls[n++] = f->pending[i % PENDING];
+	if (n == 0)
+		return;
+	push(f, calls, n);
+	store_release(&f->handed, to);
+}
+
+/*
+ * Whoever finds somebody at it asks them to look again, and goes away: a call
+ * made before that is then seen.
+ */
+void hand_over(leat_fan *f)
+{
+	uint64_t state = 0;
+
+	while (!cas(&f->handing, &state, state + 1))
+		if (state == 2)
+			return;
+	if (state == 1)
+		return;
+	do {
+		store_release(&f->handing, 1);
+		fence_full();
+		hand_all(f);
+		state = 1;
+	} while (!cas(&f->handing, &state, 0));
+}
+
+void hand_over_to(leat_fan *f, uint64_t mark)
+{
+	while (load_acquire(&f->handed) < mark) {
+		hand_over(f);
+		if (load_acquire(&f->handed) < mark)
+			sched_yield();
+	}
+}
+
+void hand_new(leat_fan *f)
+{
+	uint64_t handed;
+
+	fence_full();
+	handed = load_relaxed(&f->handed);
+	if (load_relaxed(&f->made) - handed >= COMPANY ||
+		queue_popped(f->queue) >= handed)
+		hand_over(f);
+}
+
+void hand_last(leat_fan *f, struct lane *lane)
+{
+	uint64_t tail = queue_pushed(f->queue);
+
+	if (likely(tail == lane->looked || queue_popped(f->queue) < tail))
+		return;
+	lane->looked = tail;
+	fence_full();
+	if (load_relaxed(&f->made) != load_relaxed(&f->handed))
+		hand_over(f);
+}

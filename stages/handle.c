@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Single calls: their handles, and as they are completed. */
+#include <errno.h>
+#include "queues/sized.h"
+#include "stages/fan.h"
+
+int leat_handle_done(const leat_handle *h)
+{
+	return load_acquire(&h->state) >= STATE_DONE;
+}
+
+int leat_handle_cancel(leat_handle *h)
+{
+	uint64_t state = STATE_WAITS;
+
+	if (!cas(&h->state, &state, STATE_CANCELLED))
+		return state == STATE_RUNS ? -EBUSY : -EALREADY;
+	park_signal_all(&h->fan->ended);
+	return 0;
+}
+
+/* A cancelled call has not met its worker yet, which will write its code. */
+static void show_cancelled(const leat_handle *h, leat_done *done, size_t size)
+{
+	leat_done d = {.code = -ECANCELED,
+		.seq = h->call->seq,
+		.text = leat_strerror(-ECANCELED),
+		.call = h->call};
+
+	d.key = call_key(h->fan, h->call, &d.key_size);
+	sized_give(done, size, &d, sizeof(d));
+}
+
+static int await_end(leat_handle *h, uint64_t deadline)
+{
+	leat_fan *f = h->fan;
+
+	if (fan_inside(f))
+		return -EDEADLK;
+	hand_over(f);
+	park_announce(&f->ended);
+	if (leat_handle_done(h)) {
+		park_retract(&f->ended);
+		return 0;
+	}
+	if (park_wait(&f->ended, deadline) == 0 || leat_handle_done(h))
+		return 0;
+	return -ETIMEDOUT;
+}
+
+int leat_handle_wait_sized(
+	leat_handle *h, leat_done *done, size_t size, uint64_t deadline)
+{
+	int rc = 0;
+
+	while (rc == 0 && !leat_handle_done(h))
+		rc = await_end(h, deadline);
+	if (rc < 0 || done == NULL)
+		return rc;
+	if (load_acquire(&h->state) == STATE_CANCELLED)
+		show_cancelled(h, done, size);
+	else
+		call_show(h->fan, h->call, done, size);
+	return 0;
+}
+
+void leat_handle_free(leat_handle *h)
+{
+	leat_fan *f;
+
+	if (h == NULL)
+		return;
+	f = h->fan;
+	fan_lock(f);
+	h->freed = true;
+	if (h->orphan)
+		call_recycle(f, h->call);
+	fan_unlock(f);
+}
+
+/* know_taker remembers whether it is always the same thread that takes. */
+static void know_taker(leat_fan *f)
+{
+	uint64_t known = load_relaxed(&f->taker);
+	uint64_t me = (uint64_t)(uintptr_t)pthread_self();
+
+	if (likely(known == me || known == PULLERS_MANY))
+		return;
+	if (known != 0 || !cas(&f->taker, &known, me))
+		store_relaxed(&f->taker, PULLERS_MANY);
+}
+
+/* promise makes sure that a call will come: the caller's alone. */
+static bool promise(leat_fan *f)
+{
+	bool some;
+
+	fan_lock(f);
+	some = f->promised < f->made;
+	f->promised += some;
+	fan_unlock(f);
+	return some;
+}
+
+static void break_promise(leat_fan *f)
+{
+	fan_lock(f);
+	f->promised--;
+	fan_unlock(f);
+}
+
+/* give applies a call, unless a barrier has, and takes it out of the fan. */
+static void give(leat_fan *f, struct call *c)
+{
+	barrier_enter(f);
+	if (call_is_new(f, c))
+		call_apply(f, c);
+	call_detach(f, c);
+	f->given++;
+	barrier_leave(f);
+	park_signal(&f->space);
+}
+
+static void give_back(leat_fan *f, leat_done *done)
+{
+	struct call *c = done->call;
+
+	if (c == NULL)
+		return;
+	fan_lock(f);
+	call_recycle(f, c);
+	fan_unlock(f);
+	done->call = NULL;
+}
+
+int leat_next_sized(
+	leat_fan *f, leat_done *done, size_t size, uint64_t deadline)
+{
+	void *item;
+	int rc;
+
+	if (!(f->opts.flags & LEAT_FAN_NEXT))
+		return -EINVAL;
+	if (fan_inside(f) || barrier_is_mine(f))
+		return -EDEADLK;
+	give_back(f, done);
+	know_taker(f);
+	if (!promise(f))
+		return LEAT_END;
+	hand_over(f);
+	rc = leat_pull_until(f->chain, &item, deadline);
+	if (rc != 0) {
+		break_promise(f);
+		return rc;
+	}
+	give(f, item);
+	call_show(f, item, done, size);
+	return 0;
+}

@@ -1,0 +1,951 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fans: calls, keys, arguments, results, slots, writes, the barrier. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <leat.h>
+#include "tests/unit/gate.h"
+
+TestSuite(fan, .timeout = 30);
+
+static int square(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in;
+
+	(void)w;
+	*(uint64_t *)out = n * n;
+	return 0;
+}
+
+static leat_fan *open_fan(const leat_fan_opts *opts)
+{
+	leat_fan *fan;
+
+	cr_assert_eq(leat_fan_open(&fan, opts), 0);
+	return fan;
+}
+
+static leat_fan *squares(void)
+{
+	leat_fan_opts opts = {.fn = square, .out_size = 8, .workers = 2};
+
+	return open_fan(&opts);
+}
+
+static uint64_t result_of(leat_fan *fan, leat_key key)
+{
+	void *out;
+
+	cr_assert_eq(leat_result(fan, key, &out), 0);
+	return *(uint64_t *)out;
+}
+
+Test(fan, results_by_integer_key)
+{
+	leat_fan *fan = squares();
+
+	for (uint64_t n = 0; n < 10000; n++)
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	for (uint64_t n = 0; n < 10000; n++)
+		cr_assert_eq(result_of(fan, leat_u64(n)), n * n);
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
+static int add_pair(void *in, void *out, leat_worker *w)
+{
+	uint64_t *pair = in;
+
+	(void)w;
+	*(uint64_t *)out = 1000 * pair[0] + pair[1];
+	return 0;
+}
+
+Test(fan, results_by_pair_of_integers)
+{
+	leat_fan_opts opts = {.fn = add_pair, .out_size = 8, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t a = 0; a < 100; a++)
+		for (uint64_t b = 0; b < 100; b++)
+			cr_assert_eq(
+				leat_call(fan, leat_pair(a, b), NULL, 0), 0);
+	leat_fan_wait(fan);
+	for (uint64_t a = 0; a < 100; a++)
+		for (uint64_t b = 0; b < 100; b++)
+			cr_assert_eq(
+				result_of(fan, leat_pair(a, b)), 1000 * a + b);
+	leat_fan_close(fan);
+}
+
+static int length(void *in, void *out, leat_worker *w)
+{
+	(void)w;
+	*(uint64_t *)out = strlen(in);
+	return 0;
+}
+
+Test(fan, results_by_string_short_and_long)
+{
+	leat_fan_opts opts = {.fn = length, .out_size = 8, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+	char name[1000];
+
+	for (size_t n = 0; n < sizeof(name); n++) {
+		memset(name, 'x', n);
+		name[n] = '\0';
+		cr_assert_eq(leat_call(fan, leat_str(name), NULL, 0), 0);
+	}
+	leat_fan_wait(fan);
+	for (size_t n = 0; n < sizeof(name); n++) {
+		memset(name, 'x', n);
+		name[n] = '\0';
+		cr_assert_eq(result_of(fan, leat_str(name)), n);
+	}
+	leat_fan_close(fan);
+}
+
+Test(fan, any_bytes_are_a_key_and_equal_bytes_are_one_key)
+{
+	unsigned char zeroes[3] = {0}, huge[70000] = {0};
+	leat_fan *fan = squares();
+	uint64_t in = 7, word = 5;
+	void *out;
+
+	cr_assert_eq(leat_call(fan, leat_bytes(zeroes, 3), &in, 8), 0);
+	cr_assert_eq(leat_call(fan, leat_bytes(zeroes, 2), &in, 8), 0);
+	cr_assert_eq(leat_call(fan, leat_bytes(huge, sizeof(huge)), &in, 8), 0);
+	cr_assert_eq(leat_call(fan, leat_u64(5), &in, 8), 0);
+	cr_assert_eq(leat_call(fan, leat_bytes(&word, 8), &in, 8), -EEXIST);
+	leat_fan_wait(fan);
+	cr_assert_eq(result_of(fan, leat_bytes(&word, 8)), 49);
+	cr_assert_eq(result_of(fan, leat_bytes(huge, sizeof(huge))), 49);
+	cr_assert_eq(leat_result(fan, leat_bytes(zeroes, 1), &out), -ENOENT);
+	leat_fan_close(fan);
+}
+
+Test(fan, a_key_is_needed)
+{
+	leat_fan *fan = squares();
+	leat_key none = {0}, odd = {NULL, 5, {0, 0}};
+
+	cr_assert_eq(leat_call(fan, none, NULL, 0), -EINVAL);
+	cr_assert_eq(leat_call(fan, odd, NULL, 0), -EINVAL);
+	cr_assert_eq(leat_call(fan, leat_bytes("", 0), NULL, 0), -EINVAL);
+	leat_fan_close(fan);
+}
+
+/* Keys that collide in the low or the high bits must only cost time. */
+Test(fan, patterns_of_keys)
+{
+	for (int shift = 0; shift < 60; shift += 7) {
+		leat_fan *fan = squares();
+
+		for (uint64_t n = 1; n < 2000 && n << shift >> shift == n; n++)
+			cr_assert_eq(
+				leat_call(fan, leat_u64(n << shift), NULL, 0),
+				0);
+		leat_fan_wait(fan);
+		for (uint64_t n = 1; n < 2000 && n << shift >> shift == n; n++)
+			cr_assert_eq(result_of(fan, leat_u64(n << shift)),
+				(n << shift) * (n << shift));
+		leat_fan_close(fan);
+	}
+}
+
+/* Arguments */
+
+static int sum_bytes(void *in, void *out, leat_worker *w)
+{
+	const unsigned char *p = in;
+
+	(void)w;
+	for (int i = 1; i <= p[0]; i++)
+		*(uint64_t *)out += p[i];
+	return 0;
+}
+
+Test(fan, arguments_are_copied_at_the_call)
+{
+	size_t rooms[] = {0, 1, 8, 50, 256};
+
+	for (size_t r = 0; r < 5; r++) {
+		leat_fan_opts opts = {.fn = sum_bytes,
+			.out_size = 8,
+			.in_size = rooms[r],
+			.workers = 2};
+		leat_fan *fan = open_fan(&opts);
+		unsigned char arg[256];
+
+		for (int n = 0; n < 256; n++) {
+			memset(arg, n, sizeof(arg));
+			arg[0] = (unsigned char)(n > 200 ? 200 : n);
+			cr_assert_eq(leat_call(fan, leat_u64(n), arg,
+					     (size_t)arg[0] + 1),
+				0);
+			memset(arg, 0xFF, sizeof(arg));
+		}
+		leat_fan_wait(fan);
+		for (int n = 0; n < 256; n++)
+			cr_assert_eq(result_of(fan, leat_u64(n)),
+				(uint64_t)n * (n > 200 ? 200 : n));
+		leat_fan_close(fan);
+	}
+}
+
+static uint64_t freed;
+
+static void free_counted(void *p)
+{
+	__atomic_add_fetch(&freed, 1, __ATOMIC_RELAXED);
+	free(p);
+}
+
+Test(fan, arguments_passed_as_pointers_are_freed_once)
+{
+	for (size_t room = 0; room <= 8; room += 8) {
+		leat_fan_opts opts = {.fn = square,
+			.out_size = 8,
+			.in_size = room,
+			.workers = 2,
+			.free_in = free_counted};
+		leat_fan *fan = open_fan(&opts);
+		uint64_t *in;
+
+		freed = 0;
+		for (uint64_t n = 0; n < 1000; n++) {
+			in = malloc(sizeof(*in));
+			*in = n;
+			cr_assert_eq(leat_call(fan, leat_u64(n), in, 0), 0);
+		}
+		in = malloc(sizeof(*in));
+		cr_assert_eq(leat_call(fan, leat_u64(0), in, 0), -EEXIST);
+		free(in);
+		leat_fan_wait(fan);
+		cr_assert_eq(freed, 1000);
+		cr_assert_eq(result_of(fan, leat_u64(999)), 999 * 999);
+		leat_fan_close(fan);
+		cr_assert_eq(freed, 1000);
+	}
+}
+
+Test(fan, a_borrowed_pointer_needs_no_room_in_the_record)
+{
+	leat_fan *fan = squares();
+	uint64_t in = 12;
+
+	cr_assert_eq(leat_call(fan, leat_u64(1), &in, 0), 0);
+	leat_fan_wait(fan);
+	cr_assert_eq(result_of(fan, leat_u64(1)), 144);
+	leat_fan_close(fan);
+}
+
+struct wide {
+	long double x;
+	char c;
+};
+
+static int align_out(void *in, void *out, leat_worker *w)
+{
+	(void)w;
+	if ((uintptr_t)out % _Alignof(struct wide) != 0 ||
+		(uintptr_t)in % _Alignof(struct wide) != 0)
+		return -EFAULT;
+	((struct wide *)out)->x = ((struct wide *)in)->x + 1;
+	return 0;
+}
+
+Test(fan, arguments_and_outputs_are_aligned_for_any_type)
+{
+	leat_fan_opts opts = {.fn = align_out,
+		.in_size = sizeof(struct wide),
+		.out_size = sizeof(struct wide),
+		.key_size = 3,
+		.workers = 2};
+	leat_fan *fan = open_fan(&opts);
+	struct wide in = {.x = 1};
+
+	for (int n = 0; n < 100; n++)
+		cr_assert_eq(leat_call(fan, leat_u64(n), &in, sizeof(in)), 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	leat_fan_close(fan);
+}
+
+/* Where outputs go */
+
+Test(fan, iteration_is_in_call_order)
+{
+	leat_fan *fan = squares();
+	leat_done done = {0};
+	uint64_t n = 0;
+
+	for (uint64_t i = 0; i < 1000; i++)
+		leat_call(fan, leat_u64(i * 7919 % 1000), NULL, 0);
+	leat_fan_wait(fan);
+	while (leat_each(fan, &done) == 0) {
+		cr_assert_eq(leat_done_u64(&done), n * 7919 % 1000);
+		cr_assert_eq(done.seq, n);
+		n++;
+	}
+	cr_assert_eq(n, 1000);
+	leat_fan_close(fan);
+}
+
+Test(fan, outputs_go_straight_into_slots)
+{
+	static uint64_t grid[30][40];
+	leat_fan *fan = squares();
+	void *out;
+
+	for (uint64_t y = 0; y < 30; y++)
+		for (uint64_t x = 0; x < 40; x++) {
+			uint64_t in = y * 100 + x;
+
+			cr_assert_eq(
+				leat_call_into(fan, &grid[y][x], &in, 8), 0);
+		}
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	for (uint64_t y = 0; y < 30; y++)
+		for (uint64_t x = 0; x < 40; x++)
+			cr_assert_eq(grid[y][x], (y * 100 + x) * (y * 100 + x));
+	cr_assert_eq(leat_result(fan, leat_u64((uintptr_t)&grid[1][1]), &out),
+		-ENOENT);
+	leat_fan_close(fan);
+}
+
+struct gated {
+	struct gate gate;
+	uint64_t ran;
+};
+
+/* gated squares its argument once the gate is open. */
+static int gated(void *in, void *out, leat_worker *w)
+{
+	struct gated *g = leat_arg(w);
+
+	__atomic_add_fetch(&g->ran, 1, __ATOMIC_RELAXED);
+	if (!gate_pass(&g->gate))
+		return -ETIMEDOUT;
+	return square(in, out, w);
+}
+
+/* P18: what is read before the barrier is old, never torn. */
+Test(fan, reading_before_the_barrier_sees_the_old_value)
+{
+	struct gated g = {.gate = GATE};
+	leat_fan_opts opts = {
+		.fn = gated, .arg = &g, .out_size = 8, .workers = 2};
+	leat_call_opts to = {0};
+	leat_handle *h;
+	leat_fan *fan;
+	uint64_t slot = 1, in = 9;
+	void *out;
+
+	fan = open_fan(&opts);
+	to.slot = &slot;
+	to.handle = &h;
+	cr_assert_eq(leat_call_with(fan, leat_u64(1), &in, 8, &to), 0);
+	cr_assert_eq(leat_call(fan, leat_u64(2), &in, 8), 0);
+	cr_assert(gate_await(&g.gate, 2));
+	cr_assert_eq(slot, 1);
+	gate_open(&g.gate);
+	cr_assert_eq(leat_handle_wait(h, NULL, leat_after(10 * LEAT_S)), 0);
+	cr_assert_eq(slot, 1);
+	cr_assert_eq(leat_result(fan, leat_u64(2), &out), -EAGAIN);
+	cr_assert_null(out);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(slot, 81);
+	cr_assert_eq(result_of(fan, leat_u64(2)), 81);
+
+	/* In the next wave the old result is still there to be read. */
+	in = 3;
+	leat_call(fan, leat_u64(2), &in, 8);
+	cr_assert_eq(result_of(fan, leat_u64(2)), 81);
+	leat_fan_wait(fan);
+	cr_assert_eq(result_of(fan, leat_u64(2)), 9);
+	leat_fan_close(fan);
+}
+
+static int boxed(void *in, void *out, leat_worker *w)
+{
+	uint64_t **box = out;
+
+	(void)w;
+	*box = malloc(sizeof(**box));
+	**box = *(uint64_t *)in;
+	return 0;
+}
+
+static void free_box(void *out)
+{
+	free_counted(*(void **)out);
+}
+
+Test(fan, the_content_of_outputs_is_freed_once)
+{
+	leat_fan_opts opts = {.fn = boxed,
+		.out_size = sizeof(void *),
+		.workers = 2,
+		.free_out = free_box};
+	leat_fan *fan = open_fan(&opts);
+	uint64_t *slot = NULL, in = 5;
+
+	freed = 0;
+	for (int wave = 0; wave < 3; wave++) {
+		for (uint64_t n = 0; n < 100; n++)
+			leat_call(fan, leat_u64(n), NULL, 0);
+		leat_fan_wait(fan);
+	}
+	cr_assert_eq(freed, 200);
+	leat_call_into(fan, &slot, &in, 8);
+	leat_fan_wait(fan);
+	cr_assert_eq(*slot, 5);
+	free(slot);
+	leat_fan_clear(fan);
+	cr_assert_eq(freed, 300);
+	leat_call(fan, leat_u64(1), NULL, 0);
+	leat_fan_close(fan);
+	cr_assert_eq(freed, 301);
+}
+
+Test(fan, clear_forgets_results_but_not_what_is_in_flight)
+{
+	struct gated g = {.gate = GATE};
+	leat_fan_opts opts = {
+		.fn = gated, .arg = &g, .out_size = 8, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+	void *out;
+
+	gate_open(&g.gate);
+	for (uint64_t n = 0; n < 100; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	leat_fan_wait(fan);
+	for (uint64_t n = 50; n < 150; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	leat_fan_clear(fan);
+	cr_assert_eq(leat_result(fan, leat_u64(1), &out), -ENOENT);
+	cr_assert_eq(leat_result(fan, leat_u64(60), &out), -EAGAIN);
+	leat_fan_wait(fan);
+	for (uint64_t n = 50; n < 150; n++)
+		cr_assert_eq(result_of(fan, leat_u64(n)), n * n);
+	leat_fan_close(fan);
+}
+
+/* The barrier */
+
+Test(fan, the_barrier_is_reusable_wave_after_wave)
+{
+	leat_fan *fan = squares();
+
+	for (uint64_t wave = 0; wave < 200; wave++) {
+		for (uint64_t n = 0; n < 50; n++) {
+			uint64_t in = wave + n;
+
+			cr_assert_eq(leat_call(fan, leat_u64(n), &in, 8), 0);
+		}
+		cr_assert_eq(leat_fan_wait(fan), 0);
+		for (uint64_t n = 0; n < 50; n++)
+			cr_assert_eq(result_of(fan, leat_u64(n)),
+				(wave + n) * (wave + n));
+	}
+	leat_fan_close(fan);
+}
+
+Test(fan, a_barrier_without_calls_returns_at_once)
+{
+	leat_fan *fan = squares();
+
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_fan_wait_until(fan, 1), 0);
+	leat_fan_close(fan);
+}
+
+Test(fan, the_barrier_has_a_deadline)
+{
+	struct gated g = {.gate = GATE};
+	leat_fan_opts opts = {
+		.fn = gated, .arg = &g, .out_size = 8, .workers = 1};
+	leat_fan *fan = open_fan(&opts);
+	uint64_t slot = 7, in = 2;
+
+	leat_call_into(fan, &slot, &in, 8);
+	cr_assert_eq(leat_fan_wait_until(fan, leat_after(LEAT_MS)), -ETIMEDOUT);
+	cr_assert_eq(slot, 7);
+	gate_open(&g.gate);
+	cr_assert_eq(leat_fan_wait_until(fan, leat_after(10 * LEAT_S)), 0);
+	cr_assert_eq(slot, 4);
+	leat_fan_close(fan);
+}
+
+static int leave_by_return(leat_fan *fan, uint64_t *slot)
+{
+	uint64_t in = 3;
+
+	LEAT_SYNCHRONIZED(fan)
+	{
+		leat_call_into(fan, slot, &in, 8);
+		if (*slot == 0)
+			return 1;
+	}
+	return 2;
+}
+
+Test(fan, leaving_a_synchronized_block_is_the_barrier)
+{
+	leat_fan *fan = squares();
+	uint64_t slot = 0, other = 0, third = 0, in = 3;
+	int rounds = 0;
+
+	LEAT_SYNCHRONIZED(fan)
+	{
+		leat_call_into(fan, &other, &in, 8);
+		rounds++;
+	}
+	cr_assert_eq(other, 9);
+	cr_assert_eq(rounds, 1);
+	cr_assert_eq(leave_by_return(fan, &slot), 1);
+	cr_assert_eq(slot, 9);
+	LEAT_SYNCHRONIZED(fan)
+	{
+		leat_call_into(fan, &third, &in, 8);
+		if (third == 0)
+			break;
+		rounds++;
+	}
+	cr_assert_eq(third, 9);
+	cr_assert_eq(rounds, 1);
+	LEAT_SYNCHRONIZED(fan)
+	LEAT_SYNCHRONIZED(fan)
+	{
+		rounds++;
+	}
+	cr_assert_eq(rounds, 2);
+	leat_fan_close(fan);
+}
+
+Test(fan, calls_chained_on_a_result)
+{
+	leat_fan *fan = squares();
+	leat_done done = {0};
+
+	for (uint64_t n = 0; n < 100; n++)
+		leat_call(fan, leat_pair(1, n), &n, 8);
+	leat_fan_wait(fan);
+	while (leat_each(fan, &done) == 0) {
+		const uint64_t *key = done.key;
+
+		if (key[0] == 1)
+			cr_assert_eq(leat_call(fan, leat_pair(2, key[1]),
+					     done.out, 8),
+				0);
+	}
+	leat_fan_wait(fan);
+	for (uint64_t n = 0; n < 100; n++)
+		cr_assert_eq(result_of(fan, leat_pair(2, n)), n * n * n * n);
+	leat_fan_close(fan);
+}
+
+/* Writes */
+
+static uint64_t cells[10];
+
+static int scatter(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in, mark = 1000 + n;
+
+	(void)out;
+	leat_put(w, &cells[n % 10], &n, 8);
+	leat_put(w, &cells[(n + 1) % 10], &mark, 8);
+	return 0;
+}
+
+Test(fan, writes_are_applied_in_call_order)
+{
+	leat_fan_opts opts = {.fn = scatter, .workers = 4};
+	leat_fan *fan = open_fan(&opts);
+	uint64_t serial[10] = {0};
+
+	for (uint64_t n = 0; n < 1003; n++) {
+		serial[n % 10] = n;
+		serial[(n + 1) % 10] = 1000 + n;
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+	}
+	cr_assert_eq(cells[0], 0);
+	leat_fan_wait(fan);
+	cr_assert_arr_eq(cells, serial, sizeof(serial));
+	leat_fan_close(fan);
+}
+
+struct list {
+	uint64_t n, item[2000];
+};
+
+static void append(void *table, const void *value, size_t size)
+{
+	struct list *list = table;
+
+	cr_assert_eq(size, 8);
+	memcpy(&list->item[list->n++], value, size);
+}
+
+static int append_twice(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = 2 * *(uint64_t *)in;
+
+	(void)out;
+	leat_apply(w, append, leat_arg(w), &n, 8);
+	n++;
+	return leat_apply(w, append, leat_arg(w), &n, 8);
+}
+
+/* In the original append, update and nested writes vanish silently. */
+Test(fan, appends_do_not_vanish)
+{
+	struct list list = {0};
+	leat_fan_opts opts = {.fn = append_twice, .arg = &list, .workers = 3};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < 1000; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	cr_assert_eq(list.n, 0);
+	leat_fan_wait(fan);
+	cr_assert_eq(list.n, 2000);
+	for (uint64_t n = 0; n < 2000; n++)
+		cr_assert_eq(list.item[n], n);
+	leat_fan_close(fan);
+}
+
+static leat_fan *again_fan;
+static int again_rc[3];
+
+static void call_again(void *table, const void *value, size_t size)
+{
+	uint64_t n;
+
+	(void)table;
+	memcpy(&n, value, size);
+	again_rc[0] = leat_call(again_fan, leat_u64(n + 1), NULL, 0);
+	again_rc[1] = leat_fan_wait(again_fan);
+	again_rc[2] = leat_fan_close(again_fan);
+}
+
+static int count_on(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in;
+
+	*(uint64_t *)out = n;
+	return n < 5 ? leat_apply(w, call_again, NULL, &n, 8) : 0;
+}
+
+Test(fan, what_the_barrier_calls_may_call_for_the_next_wave)
+{
+	leat_fan_opts opts = {.fn = count_on, .out_size = 8, .workers = 2};
+
+	again_fan = open_fan(&opts);
+	leat_call(again_fan, leat_u64(0), NULL, 0);
+	for (uint64_t wave = 0; wave < 5; wave++) {
+		cr_assert_eq(leat_fan_wait(again_fan), 0);
+		cr_assert_eq(again_rc[0], 0);
+		cr_assert_eq(again_rc[1], -EDEADLK);
+		cr_assert_eq(again_rc[2], -EDEADLK);
+		cr_assert_eq(result_of(again_fan, leat_u64(wave)), wave);
+	}
+	leat_fan_close(again_fan);
+}
+
+/* No lost work */
+
+static int count_up(void *in, void *out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	__atomic_add_fetch((uint64_t *)leat_arg(w), 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+/* In the original 2 of 6 calls ran when the program ended without a wait. */
+Test(fan, closing_without_a_wait_runs_every_call)
+{
+	for (uint64_t n = 0; n < 100; n++) {
+		uint64_t ran = 0;
+		leat_fan_opts opts = {
+			.fn = count_up, .arg = &ran, .workers = 3};
+		leat_fan *fan = open_fan(&opts);
+
+		for (uint64_t i = 0; i < n; i++)
+			leat_call(fan, leat_u64(i), NULL, 0);
+		cr_assert_eq(leat_fan_close(fan), 0);
+		cr_assert_eq(ran, n);
+	}
+}
+
+/* A call runs without any further deed of its caller. */
+Test(fan, a_call_starts_though_nobody_waits)
+{
+	for (int n = 1; n < 200; n++) {
+		struct gated g = {.gate = GATE};
+		leat_fan_opts opts = {
+			.fn = gated, .arg = &g, .out_size = 8, .workers = 2};
+		leat_fan *fan = open_fan(&opts);
+
+		gate_open(&g.gate);
+		for (int i = 0; i < n; i++)
+			leat_call(fan, leat_u64(i), NULL, 0);
+		cr_assert(gate_await(&g.gate, n), "%d calls", n);
+		leat_fan_close(fan);
+	}
+}
+
+/* Throttle */
+
+static int busiest(void *in, void *out, leat_worker *w)
+{
+	struct {
+		uint64_t now, most;
+	} *c = leat_arg(w);
+	uint64_t now = __atomic_add_fetch(&c->now, 1, __ATOMIC_SEQ_CST);
+	uint64_t most = __atomic_load_n(&c->most, __ATOMIC_SEQ_CST);
+
+	(void)in;
+	(void)out;
+	while (now > most && !__atomic_compare_exchange_n(&c->most, &most, now,
+				     0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+	for (int i = 0; i < 1000; i++)
+		__asm__ volatile("");
+	__atomic_sub_fetch(&c->now, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+Test(fan, five_workers_means_five_at_a_time)
+{
+	uint64_t counts[2] = {0};
+	struct gated g = {.gate = GATE};
+	leat_fan_opts opts = {.fn = busiest, .arg = counts, .workers = 5};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < 20000; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	leat_fan_close(fan);
+	cr_assert_leq(counts[1], 5);
+
+	opts = (leat_fan_opts){
+		.fn = gated, .arg = &g, .out_size = 8, .workers = 5};
+	fan = open_fan(&opts);
+	for (uint64_t n = 0; n < 20; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	cr_assert(gate_await(&g.gate, 5));
+	cr_assert_eq(gate_arrived(&g.gate), 5);
+	gate_open(&g.gate);
+	leat_fan_close(fan);
+}
+
+Test(fan, trycall_says_so_when_the_queue_is_full)
+{
+	for (uint32_t queue = 1; queue < 200; queue = queue * 3 + 1) {
+		struct gated g = {.gate = GATE};
+		leat_fan_opts opts = {.fn = gated,
+			.arg = &g,
+			.out_size = 8,
+			.workers = 1,
+			.queue = queue};
+		leat_call_opts until = {.deadline = leat_after(LEAT_MS)};
+		leat_fan *fan = open_fan(&opts);
+		uint64_t n = 0;
+
+		leat_call(fan, leat_u64(n++), NULL, 0);
+		cr_assert(gate_await(&g.gate, 1));
+		while (n <= queue)
+			cr_assert_eq(
+				leat_trycall(fan, leat_u64(n++), NULL, 0), 0);
+		cr_assert_eq(leat_trycall(fan, leat_u64(n), NULL, 0), -EAGAIN);
+		cr_assert_eq(leat_call_with(fan, leat_u64(n), NULL, 0, &until),
+			-ETIMEDOUT);
+		gate_open(&g.gate);
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+		cr_assert_eq(leat_fan_wait(fan), 0);
+		cr_assert_eq(result_of(fan, leat_u64(n)), n * n);
+		leat_fan_close(fan);
+	}
+}
+
+Test(fan, a_full_queue_blocks_the_caller)
+{
+	leat_fan_opts opts = {
+		.fn = square, .out_size = 8, .workers = 2, .queue = 1};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < 5000; n++)
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+	leat_fan_wait(fan);
+	for (uint64_t n = 0; n < 5000; n++)
+		cr_assert_eq(result_of(fan, leat_u64(n)), n * n);
+	leat_fan_close(fan);
+}
+
+/* Opening */
+
+static uint64_t opened, closed;
+
+static int open_state(void **state, leat_worker *w)
+{
+	__atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
+	*state = malloc(sizeof(uint64_t));
+	*(uint64_t *)*state = leat_index(w);
+	return 0;
+}
+
+static void close_state(void *state)
+{
+	__atomic_add_fetch(&closed, 1, __ATOMIC_RELAXED);
+	free(state);
+}
+
+static int use_state(void *in, void *out, leat_worker *w)
+{
+	(void)in;
+	*(uint64_t *)out = *(uint64_t *)leat_state(w) == leat_index(w);
+	return 0;
+}
+
+Test(fan, every_worker_has_its_state)
+{
+	leat_fan_opts opts = {.fn = use_state,
+		.out_size = 8,
+		.workers = 3,
+		.open = open_state,
+		.close = close_state};
+	leat_fan *fan = open_fan(&opts);
+
+	cr_assert_eq(opened, 3);
+	for (uint64_t n = 0; n < 100; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	leat_fan_wait(fan);
+	for (uint64_t n = 0; n < 100; n++)
+		cr_assert_eq(result_of(fan, leat_u64(n)), 1);
+	leat_fan_close(fan);
+	cr_assert_eq(closed, 3);
+}
+
+static int open_fails(void **state, leat_worker *w)
+{
+	(void)state;
+	return leat_error(w, -EIO, "no disk");
+}
+
+Test(fan, bad_options_are_refused_with_a_reason)
+{
+	leat_report report;
+	leat_fan_opts opts = {.report = &report};
+	leat_fan *fan;
+
+	cr_assert_eq(leat_fan_open(&fan, &opts), LEAT_EFN);
+	cr_assert_null(fan);
+	cr_assert_str_not_empty(report.text);
+	opts.fn = square;
+	opts.flags = 64;
+	cr_assert_eq(leat_fan_open(&fan, &opts), LEAT_EFLAGS);
+	opts.flags = 0;
+	opts.out_size = (size_t)1 << 40;
+	cr_assert_eq(leat_fan_open(&fan, &opts), LEAT_ESIZE);
+	opts.out_size = 8;
+	opts.open = open_fails;
+	cr_assert_eq(leat_fan_open(&fan, &opts), -EIO);
+	cr_assert_str_eq(report.text, "no disk");
+	opts.open = NULL;
+	cr_assert_eq(leat_fan_open(&fan, NULL), -EINVAL);
+	cr_assert_eq(leat_fan_open(NULL, &opts), -EINVAL);
+	cr_assert_eq(leat_fan_open(&fan, &opts), 0);
+	cr_assert_eq(report.code, 0);
+	cr_assert_eq(leat_fan_close(fan), 0);
+	cr_assert_eq(leat_fan_close(NULL), 0);
+}
+
+Test(fan, older_and_newer_options)
+{
+	struct {
+		leat_fan_opts known;
+		uint64_t unknown;
+	} newer = {{.fn = square, .out_size = 8}, 0};
+	leat_fan *fan;
+
+	cr_assert_eq(leat_fan_open_sized(&fan, &newer.known, sizeof(newer)), 0);
+	leat_fan_close(fan);
+	newer.unknown = 1;
+	cr_assert_eq(
+		leat_fan_open_sized(&fan, &newer.known, sizeof(newer)), -E2BIG);
+	cr_assert_eq(leat_fan_open_sized(&fan, &newer.known, 24), 0);
+	leat_fan_close(fan);
+}
+
+static int no_output(void *in, void *out, leat_worker *w)
+{
+	(void)in;
+	(void)w;
+	return out == NULL ? 0 : -EINVAL;
+}
+
+Test(fan, a_fan_without_outputs)
+{
+	leat_fan_opts opts = {.fn = no_output, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+	void *out = &out;
+
+	leat_call(fan, leat_u64(1), NULL, 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_result(fan, leat_u64(1), &out), 0);
+	cr_assert_null(out);
+	leat_fan_close(fan);
+}
+
+static int key_back(void *in, void *out, leat_worker *w)
+{
+	size_t size;
+	const void *key = leat_call_key(w, &size);
+
+	(void)in;
+	memcpy(out, key, size);
+	return size == 8 ? 0 : -EINVAL;
+}
+
+Test(fan, a_call_knows_its_key)
+{
+	leat_fan_opts opts = {.fn = key_back, .out_size = 8, .in_size = 4};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < 100; n++)
+		leat_call(fan, leat_u64(n), "arg", 4);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	for (uint64_t n = 0; n < 100; n++)
+		cr_assert_eq(result_of(fan, leat_u64(n)), n);
+	leat_fan_close(fan);
+}
+
+/* An output is all zeroes at the start of each attempt. */
+static int dirty(void *in, void *out, leat_worker *w)
+{
+	unsigned char *p = out;
+
+	(void)in;
+	for (int i = 0; i < 100; i++)
+		if (p[i] != 0)
+			return -EINVAL;
+	memset(p, 0xAA, 100);
+	return leat_attempt(w) == 2 ? 0 : -EAGAIN;
+}
+
+Test(fan, outputs_begin_as_zeroes)
+{
+	leat_fan_opts opts = {
+		.fn = dirty, .out_size = 100, .workers = 2, .retries = 2};
+	leat_fan *fan = open_fan(&opts);
+
+	for (int wave = 0; wave < 3; wave++) {
+		for (uint64_t n = 0; n < 100; n++)
+			leat_call(fan, leat_u64(n), NULL, 0);
+		cr_assert_eq(leat_fan_wait(fan), 0);
+	}
+	leat_fan_close(fan);
+}

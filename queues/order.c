@@ -23,6 +23,8 @@ int order_init(struct order *o, uint64_t size, struct park *credit)
 		return 0;
 	free(o->run);
 	free(o->item);
+	o->run = NULL; /* for order_fini */
+	o->item = NULL;
 	return -ENOMEM;
 }
 

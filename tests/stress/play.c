@@ -69,6 +69,7 @@ static int open_chain(struct run *r, leat_report *report)
 		.failed = s->hook ? run_failed : NULL,
 		.failed_arg = r,
 		.report = report,
+		.stack = s->stack,
 	};
 	int rc;
 
@@ -112,19 +113,21 @@ static void run_sides(struct run *r)
 		thread_join(pull[i]);
 }
 
-static uint32_t workers_of(const struct spec *s)
+static uint32_t workers_of(const struct run *r)
 {
+	leat_counts counts[ROWS_MAX];
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < s->n; i++)
-		n += s->row[i].workers;
+	leat_stats(r->chain, counts, r->spec->n);
+	for (uint32_t i = 0; i < r->spec->n; i++)
+		n += counts[i].workers;
 	return n;
 }
 
 /* The functions around an item are over once every worker has closed. */
 static void await_rest(struct run *r)
 {
-	uint32_t workers = workers_of(r->spec);
+	uint32_t workers = workers_of(r);
 
 	pthread_mutex_lock(&r->lock);
 	while (r->closes < workers)
@@ -274,6 +277,15 @@ static void check_results(struct run *r, struct expect *e, bool whole)
 	worths_fini(&got);
 }
 
+/* unharmed: resources failed, but no item did for want of them: then nothing
+ * may be missing. */
+static bool unharmed(const struct run *r, const struct expect *e,
+	const leat_report *report)
+{
+	return r->faulty && e->failures == 0 && report->code == 0 &&
+	       r->spec->event == EVENT_NONE;
+}
+
 /* Flush items of an incomplete run may be missing: a part is what is asked. */
 static void check_play(struct run *r, const leat_counts *c, int rc,
 	const leat_report *report, struct played *sum)
@@ -292,8 +304,9 @@ static void check_play(struct run *r, const leat_counts *c, int rc,
 			check_counts(r, &c[i], &e.row[i]);
 		check_sums(r, &r->row[i], &e.row[i].sums);
 	}
-	if (s->results > 0 && !r->faulty)
-		check_results(r, &e, whole && !s->early);
+	if (s->results > 0)
+		check_results(
+			r, &e, (whole || unharmed(r, &e, report)) && !s->early);
 	if (!r->faulty && !cancelled)
 		must(r->watch.what, (rc < 0) == (e.failures > 0),
 			"close returned %d, %" PRIu64 " failures", rc,
@@ -332,7 +345,9 @@ static void run_init(struct run *r, const struct spec *s, bool faulty)
 	*r = (struct run){.spec = s, .faulty = faulty};
 	pthread_mutex_init(&r->lock, NULL);
 	pthread_cond_init(&r->closed, NULL);
-	watch_begin(&r->watch, SECONDS, "chains %" PRIu64, s->seed);
+	watch_begin(&r->watch, SECONDS,
+		"chains %" PRIu64 " (event %d at %d, %" PRIu64 ")", s->seed,
+		s->event, s->when, s->moment);
 }
 
 static void run_fini(struct run *r)

@@ -174,7 +174,7 @@ static void *pass(const struct row_spec *r, void *in, struct worth worth)
 {
 	struct item *i = in;
 
-	if (in != NULL && r->in != KIND_RAW)
+	if (in != NULL && r->in != KIND_RAW && r->retries == 0)
 		i->value = passed_worth(r, in, worth).value;
 	return in;
 }

@@ -24,6 +24,7 @@ static void make_share(struct rng *r, struct row_spec *row)
 	row->keep = same ? PICK(r, 0, 0, 0, 30) : 0;
 	row->none = PICK(r, 0, 0, 0, 0, 10);
 	row->emit = PICK(r, 0, 0, 0, 10, 50);
+	row->emit_max = 3;
 	row->pause = PICK(r, 0, 0, 1, 10, 50);
 	row->flush_makes = PICK(r, 0, 0, 0, 1, 5);
 	row->flush_fails = row->flush_makes > 0 && rng_chance(r, 10);
@@ -69,7 +70,7 @@ static enum order with_nulls(enum order o, const struct row_spec *r)
 	return r->none > 0 && o != ORDER_TOTAL ? ORDER_NONE : o;
 }
 
-static void make_orders(struct spec *s)
+void spec_settle(struct spec *s)
 {
 	bool one = s->source ? s->row[0].workers == 1
 			     : s->pushers == 1 || s->alone;
@@ -96,6 +97,7 @@ static void make_ends(struct rng *r, struct spec *s)
 	s->hook = rng_chance(r, 60);
 	s->waits = rng_chance(r, 20);
 	s->early = rng_chance(r, 15);
+	s->stack = PICK(r, 0, 0, 0, 1 << 19);
 }
 
 static void make_event(struct rng *r, struct spec *s)
@@ -132,7 +134,7 @@ void spec_make(struct spec *s, uint64_t seed)
 	}
 	make_ends(&r, s);
 	make_event(&r, s);
-	make_orders(s);
+	spec_settle(s);
 }
 
 void spec_calm(struct spec *s)
@@ -142,7 +144,7 @@ void spec_calm(struct spec *s)
 		s->row[i].flush_makes = 0;
 		s->row[i].flush_fails = false;
 	}
-	make_orders(s);
+	spec_settle(s);
 }
 
 static void print_row(const struct row_spec *r)
@@ -217,7 +219,7 @@ void plan_make(struct plan *p, const struct row_spec *r, bool source,
 		plan_hold(&g, p, r);
 	if (!rng_chance(&g, r->emit))
 		return;
-	p->emits = rng_below(&g, 4);
+	p->emits = rng_below(&g, r->emit_max + 1);
 	p->emits_in = !source && r->in == r->out && p->fate != FATE_PASS &&
 		      p->hold == HOLD_NONE && rng_chance(&g, 40);
 }
@@ -230,7 +232,7 @@ struct worth made_worth(const struct row_spec *r, struct worth w, uint32_t j)
 struct worth passed_worth(
 	const struct row_spec *r, const void *item, struct worth w)
 {
-	if (item == NULL || r->in == KIND_RAW)
+	if (item == NULL || r->in == KIND_RAW || r->retries > 0)
 		return w;
 	w.value = mix(r->seed ^ 0xabcd, w.value) & VALUE_MASK;
 	return w;

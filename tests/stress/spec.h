@@ -30,6 +30,7 @@ struct row_spec {
 	bool own_free; /* states free_out, though it could inherit it */
 	/* Percentages of items: */
 	uint32_t fail, drop, pass, take, keep, none, emit, pause;
+	uint32_t emit_max;    /* the most that one attempt emits */
 	uint32_t flush_makes; /* items that each worker's flush makes */
 	bool flush_fails;
 	enum order before; /* of its input */
@@ -54,6 +55,7 @@ struct spec {
 	enum event event;
 	enum when when;
 	uint64_t moment;
+	uint64_t stack;
 	enum order after; /* of the results */
 };
 
@@ -61,6 +63,9 @@ void spec_make(struct spec *s, uint64_t seed);
 
 /* spec_print describes the chain in a few lines. */
 void spec_print(const struct spec *s);
+
+/* spec_settle works out the orders, after a change by hand. */
+void spec_settle(struct spec *s);
 
 /* spec_calm takes the growth out of a chain that makes too many items. */
 void spec_calm(struct spec *s);
@@ -94,7 +99,8 @@ void plan_make(struct plan *p, const struct row_spec *r, bool source,
 	struct worth worth);
 
 /* The worth of the j-th thing that a row makes of an item, *out being 0; the
- * worth of what is passed on; of what a flush, and what a source, makes. */
+ * worth of what is passed on, which changes unless the attempt may have to be
+ * repeated; of what a flush, and what a source, makes. */
 struct worth made_worth(const struct row_spec *r, struct worth w, uint32_t j);
 struct worth passed_worth(
 	const struct row_spec *r, const void *item, struct worth w);

@@ -11,7 +11,7 @@ TESTS_LONG += long-stress
 STRESS_BIN := $(BUILD)/tests/stress
 STRESS_SHARED := lab items spec serial row sides play perturb
 STRESS_COMMON := $(STRESS_SHARED:%=$(STRESS_BIN)/%.o)
-STRESS_NAMES := chains
+STRESS_NAMES := chains errors_meet_bounds
 STRESS	:= $(STRESS_NAMES:%=$(STRESS_BIN)/%)
 STRESS_P := $(STRESS:%=%-perturbed)
 
@@ -43,12 +43,15 @@ STRESS_T = $(if $(SAN),15,4)
 test-stress: $(STRESS) $(STRESS_P)
 	@$(RUN) -t 120 \
 		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
-		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)'
+		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)' \
+		'$(STRESS_BIN)/errors_meet_bounds -n 500 -k 100'
 
 long-stress: $(STRESS) $(STRESS_P)
 	@$(RUN) -t 600 \
 		'$(STRESS_BIN)/chains -t 120' \
-		'$(STRESS_BIN)/chains-perturbed -t 120'
+		'$(STRESS_BIN)/chains-perturbed -t 120' \
+		'$(STRESS_BIN)/errors_meet_bounds -n 10000 -k 1' \
+		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 1000 -k 10'
 
 .PHONY: test-stress long-stress
 -include $(STRESS:=.d) $(STRESS_COMMON:.o=.d) $(PERTURBED_OBJ:.o=.d)

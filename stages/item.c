@@ -423,7 +423,11 @@ static void run_flush(leat_worker *w)
 		chain_halt(w->stage->chain, HALT_FAILED);
 }
 
-/* In an ordered row the workers take the positions behind the last item's. */
+/*
+ * In an ordered row the workers take the positions behind the last item's.
+ * These may lie beyond the window, so nothing is laid down there: without the
+ * turn the chain is halted, and there is no flush.
+ */
 void item_flush(leat_worker *w)
 {
 	struct order *o = w->stage->order;
@@ -433,6 +437,8 @@ void item_flush(leat_worker *w)
 		w->run_pos = queue_pushed(w->stage->in->queue[0]) + w->index;
 		end = w->run_pos + 1;
 		w->turn = order_enter(o, w->run_pos) == 0;
+		if (!w->turn)
+			return;
 	}
 	w->seq = w->run_pos;
 	run_flush(w);

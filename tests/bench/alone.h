@@ -44,13 +44,14 @@ HELPER unsigned bulk(uint64_t left)
 	return left < job.k ? (unsigned)left : job.k;
 }
 
+/* The hands share cache lines: what changes is kept apart from them. */
 static void *produce(void *arg)
 {
-	struct hand *h = (struct hand *)arg;
-	uint64_t x[ALONE_BULK];
+	const struct hand *h = (struct hand *)arg;
+	uint64_t x[ALONE_BULK], end = h->end;
 
-	for (uint64_t i = h->first; i < h->end;) {
-		unsigned n = bulk(h->end - i);
+	for (uint64_t i = h->first; i < end;) {
+		unsigned n = bulk(end - i);
 
 		for (unsigned j = 0; j < n; j++)
 			x[j] = i + j + 1;
@@ -63,15 +64,16 @@ static void *produce(void *arg)
 static void *consume(void *arg)
 {
 	struct hand *h = (struct hand *)arg;
-	uint64_t x[ALONE_BULK];
+	uint64_t x[ALONE_BULK], left = h->end - h->first, total = 0;
 
-	for (uint64_t i = h->first; i < h->end;) {
-		unsigned n = alone_pop(x, bulk(h->end - i));
+	while (left) {
+		unsigned n = alone_pop(x, bulk(left));
 
 		for (unsigned j = 0; j < n; j++)
-			h->sum += x[j];
-		i += n;
+			total += x[j];
+		left -= n;
 	}
+	h->sum = total;
 	return NULL;
 }
 

@@ -99,6 +99,13 @@ bench: bench-programs
 	/usr/bin/python3 tests/bench/picture.py $(BENCH)/results.jsonl \
 		$(BENCH)/w2.svg; exit $$status
 
+# A few rows, to see that the benchmark still builds and computes.
+TESTS_LONG += bench-short
+BENCH_SHORT := --quick --rounds 1 --peers mutex-inside \
+	       --workloads W1,W3,W5,W6,queue
+bench-short: $(addprefix $(BENCH)/,serial leat mutex-inside)
+	@$(RUN) 'tests/bench/bench.py --build $(BENCH) $(BENCH_SHORT)'
+
 bench-report:
 	@/usr/bin/python3 tests/bench/report.py $(BENCH)/results.jsonl \
 		>tests/bench/RESULTS.md
@@ -110,4 +117,4 @@ bench-instructions: $(BENCH)/leat
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)
 
-.PHONY: bench bench-programs bench-deps bench-instructions bench-report
+.PHONY: bench bench-programs bench-deps bench-instructions bench-report bench-short

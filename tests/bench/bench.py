@@ -56,6 +56,9 @@ LIMIT = 30
 BUSY, PATIENCE = 0.1, 3
 # Steps of work per call, about 50 ns to 10 us, to find where a fan pays.
 SWEEP = [40, 80, 125, 175, 250, 400, 800, 2000, 8000]
+# What is run with 1, 2, 4, ... workers, up to the number of processors.
+CURVES = [("W1", "chain", 0), ("W2 1 us", "chain", 800), ("W6", "fan", 0),
+          ("queue, 32 at a time", "queue", 32)]
 UNKNOWN = 3  # the exit status of a program that lacks the workload
 
 
@@ -297,6 +300,11 @@ class Thumbnails(Row):
         return took, {}
 
 
+def powers():
+    """Of two, up to the number of processors."""
+    return [2**i for i in range(os.cpu_count().bit_length())]
+
+
 def rows(quick):
     """The rows of each workload."""
     w3 = [("100 ns", 80), ("1 us", 800), ("10 us", 8000)]
@@ -319,6 +327,10 @@ def rows(quick):
                            "fan", k, 2, 10**6) for k in SWEEP],
         "W7": [Memory("fast sink", "chain"),
                Memory("slow sink", "slow", 80)],
+        "curve": [Row(f"{name}, {n} workers", workload, k, n, 10**6 if
+                      workload == "fan" else 10**7,
+                      workload == "chain" and k > 0)
+                  for name, workload, k in CURVES for n in powers()],
         "W8": [Thumbnails("100 thumbnails, each from the file", True),
                Thumbnails("100 thumbnails, the file decoded once", False)],
         "queue": [Row(f"{n} to {n} threads, {k} at a time", "queue", k, n)
@@ -474,7 +486,7 @@ def is_there(options, system):
 
 def chosen(options):
     """The systems that are wanted and there; says which are not there."""
-    wanted = options.peers.split() if options.peers else None
+    wanted = options.peers.replace(",", " ").split() if options.peers else None
     there = []
     for system, name, package in SYSTEMS:
         if wanted and system not in wanted + [SERIAL, LEAT]:
@@ -503,7 +515,7 @@ def arguments():
 def main():
     options = arguments()
     bench, systems = Bench(options), chosen(options)
-    wanted = options.workloads.split()
+    wanted = options.workloads.replace(",", " ").split()
     failed = False
     with open(os.path.join(options.build, "results.jsonl"), "w") as out:
         for name, group in rows(options.quick).items():

@@ -5,10 +5,13 @@
 
 static void chain(void)
 {
-	for (uint64_t i = 0; i < job.n; i++) {
+	uint64_t n = job.n;
+	unsigned middles = job.stages - 2;
+
+	for (uint64_t i = 0; i < n; i++) {
 		uint64_t x = source(i);
 
-		for (unsigned s = 2; s < job.stages; s++)
+		for (unsigned s = 0; s < middles; s++)
 			x = middle(x);
 		sink(x);
 	}

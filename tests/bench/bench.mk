@@ -117,4 +117,5 @@ bench-instructions: $(BENCH)/leat
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)
 
-.PHONY: bench bench-programs bench-deps bench-instructions bench-report bench-short
+.PHONY: bench bench-programs bench-deps bench-instructions bench-report \
+	bench-short

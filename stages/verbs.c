@@ -153,17 +153,23 @@ static void know_puller(leat_chain *c)
 		store_relaxed(&c->puller, PULLERS_MANY);
 }
 
+/*
+ * The workers of a chain that was halted leave, and so end the results, maybe
+ * before these are cancelled: that is not the end after the last.
+ */
 static int pull(
 	leat_chain *c, void **items, size_t max, size_t *n, uint64_t deadline)
 {
 	leat_queue *q = results(c);
+	int rc;
 
 	if (q == NULL)
 		return -EINVAL;
 	if (deadline != 0 && is_own_worker(c))
 		return -EDEADLK;
 	know_puller(c);
-	return queue_pop(q, items, max, n, deadline);
+	rc = queue_pop(q, items, max, n, deadline);
+	return rc == LEAT_END && chain_halted(c) ? -ECANCELED : rc;
 }
 
 int leat_pull(leat_chain *c, void **item)

@@ -415,11 +415,10 @@ static void run_flush(leat_worker *w)
 	rc = w->stage->row.flush(w);
 	if (rc >= 0 && w->odd & ODD_LOST)
 		rc = -ENOMEM;
+	if (rc < 0)
+		note_failure(w, rc);
 	w->odd = 0;
-	if (rc >= 0)
-		return;
-	note_failure(w, rc);
-	if (w->stage->row.on_error == LEAT_STOP)
+	if (rc < 0 && w->stage->row.on_error == LEAT_STOP)
 		chain_halt(w->stage->chain, HALT_FAILED);
 }
 

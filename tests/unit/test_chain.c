@@ -3,55 +3,7 @@
 #include "stages/chain.h"
 #include "tests/unit/unit.h"
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
-/* pass hands on what it gets. */
-static int pass(void *in, void **out, leat_worker *w)
-{
-	(void)w;
-	*out = in;
-	return 0;
-}
-
-/* swallow lets the chain free what it gets. */
-static int swallow(void *in, void **out, leat_worker *w)
-{
-	(void)in;
-	(void)out;
-	(void)w;
-	return 0;
-}
-
-/* hold waits at the gate that is the row's arg, then passes on. */
-static int hold(void *in, void **out, leat_worker *w)
-{
-	gate_pass(leat_arg(w));
-	*out = in;
-	return 0;
-}
-
-/* A source of as many items as its state says; arg is how many. */
-static int count_down(void *in, void **out, leat_worker *w)
-{
-	uint64_t *left = leat_arg(w);
-
-	(void)in;
-	if (*left == 0)
-		return LEAT_END;
-	*out = item_make((*left)--);
-	return 0;
-}
-
 static const leat_opts items = {.free_in = item_free};
-
-/* A chain of one row. */
-static leat_chain *single(leat_stage row, uint64_t results)
-{
-	leat_opts opts = {.free_in = item_free, .results = results};
-
-	return open_chain(&row, 1, &opts);
-}
 
 static leat_chain *sourced(uint64_t *n)
 {
@@ -67,21 +19,6 @@ static leat_chain *sourced(uint64_t *n)
 }
 
 /* The matrix: every size of pool, queue and input gives the same sum. */
-
-static int add(void *in, void **out, leat_worker *w)
-{
-	__atomic_fetch_add(
-		(uint64_t *)leat_arg(w), item_n(in), __ATOMIC_RELAXED);
-	*out = in;
-	return 0;
-}
-
-static int twice(void *in, void **out, leat_worker *w)
-{
-	(void)w;
-	*out = item_make(2 * item_n(in));
-	return 0;
-}
 
 static void matrix_case(uint32_t workers, uint32_t queue, uint64_t n)
 {
@@ -158,14 +95,6 @@ TEST(chain, push_after_a_cancel_is_refused)
 	cr_assert_eq(leat_failure(c, NULL), 0);
 	cr_assert_eq(chain_close(c), -ECANCELED);
 	item_free(item);
-}
-
-static int fail_at_once(void *in, void **out, leat_worker *w)
-{
-	(void)in;
-	(void)out;
-	(void)w;
-	return -EIO;
 }
 
 TEST(chain, push_after_a_failure_is_refused)

@@ -3,9 +3,6 @@
 #include "queues/queue.h"
 #include "tests/unit/unit.h"
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
 static const uint64_t capacities[] = {1, 2, 3, 5, 7, 64, 100, 1000, 1024};
 
 /* Every variant of the ring, by what the caller promises. */

@@ -4,9 +4,6 @@
 #include "queues/queue.h"
 #include "tests/unit/unit.h"
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
 #define WHO 10000000 /* item = who * WHO + count */
 
 /* Producers push `each` items, consumers pop until the end. */

@@ -8,9 +8,6 @@
 #include "queues/queue.h"
 #include "tests/unit/unit.h"
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
 static leat_queue *open_queue(uint64_t capacity)
 {
 	leat_queue_opts opts = {.capacity = capacity, .free_item = item_free};

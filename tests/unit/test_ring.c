@@ -8,9 +8,6 @@
 static const unsigned sides[] = {0, RING_SP, RING_SC, RING_SPSC};
 static const uint64_t capacities[] = {1, 2, 3, 5, 7, 64, 100, 1000, 1024};
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
 /* start_at makes an empty ring whose next position is pos. */
 static struct ring start_at(uint64_t capacity, unsigned side, uint64_t pos)
 {

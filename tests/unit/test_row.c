@@ -4,16 +4,6 @@
 #include "stages/row.h"
 #include "tests/unit/unit.h"
 
-#define EACH(i, array) \
-	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
-
-static int pass(void *in, void **out, leat_worker *w)
-{
-	(void)w;
-	*out = in;
-	return 0;
-}
-
 static int nothing(void *in, void **out, leat_worker *w)
 {
 	(void)in;

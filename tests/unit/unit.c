@@ -382,3 +382,80 @@ leat_chain *open_chain(const leat_stage *rows, size_t n, const leat_opts *opts)
 	cr_assert_eq(rc, 0, "%s", o.report->text);
 	return c;
 }
+
+leat_chain *single(leat_stage row, uint64_t results)
+{
+	leat_opts opts = {.free_in = item_free, .results = results};
+
+	return open_chain(&row, 1, &opts);
+}
+
+void push_items(leat_chain *c, uint64_t first, uint64_t n)
+{
+	for (uint64_t i = first; i < first + n; i++)
+		cr_assert_eq(leat_push(c, item_make(i)), 0);
+}
+
+int pass(void *in, void **out, leat_worker *w)
+{
+	(void)w;
+	*out = in;
+	return 0;
+}
+
+int swallow(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	(void)w;
+	return 0;
+}
+
+int drop(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	(void)w;
+	return LEAT_DROP;
+}
+
+int hold(void *in, void **out, leat_worker *w)
+{
+	gate_pass(leat_arg(w));
+	*out = in;
+	return 0;
+}
+
+int fail_at_once(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	(void)w;
+	return -EIO;
+}
+
+int add(void *in, void **out, leat_worker *w)
+{
+	__atomic_fetch_add(
+		(uint64_t *)leat_arg(w), item_n(in), __ATOMIC_RELAXED);
+	*out = in;
+	return 0;
+}
+
+int twice(void *in, void **out, leat_worker *w)
+{
+	(void)w;
+	*out = item_make(2 * item_n(in));
+	return 0;
+}
+
+int count_down(void *in, void **out, leat_worker *w)
+{
+	uint64_t *left = leat_arg(w);
+
+	(void)in;
+	if (*left == 0)
+		return LEAT_END;
+	*out = item_make((*left)--);
+	return 0;
+}

@@ -33,6 +33,9 @@ void settle(void);
 	}                                 \
 	static void suite##_##name(void)
 
+#define EACH(i, array) \
+	for (size_t i = 0; i < sizeof(array) / sizeof(*(array)); i++)
+
 /* check counts a failure; any thread may. */
 #define check(condition) \
 	((condition) ? (void)0 : check_failed(__FILE__, __LINE__, #condition))
@@ -142,5 +145,38 @@ int chain_close(leat_chain *c);
  * report of leat_close is unit_report. */
 extern leat_report unit_report;
 leat_chain *open_chain(const leat_stage *rows, size_t n, const leat_opts *opts);
+
+/* single is a chain of one row, whose pushed items are item_free'd. */
+leat_chain *single(leat_stage row, uint64_t results);
+
+/* push_items pushes items that say first, first + 1, ...; n of them. */
+void push_items(leat_chain *c, uint64_t first, uint64_t n);
+
+/* Stage functions */
+
+/* pass hands on what it gets. */
+int pass(void *in, void **out, leat_worker *w);
+
+/* swallow hands on NULL, and lets the chain free what it got. */
+int swallow(void *in, void **out, leat_worker *w);
+
+/* drop drops what it gets. */
+int drop(void *in, void **out, leat_worker *w);
+
+/* hold waits at the gate that is its arg, then passes on. */
+int hold(void *in, void **out, leat_worker *w);
+
+/* fail_at_once fails with -EIO. */
+int fail_at_once(void *in, void **out, leat_worker *w);
+
+/* add adds what the item says to the uint64_t that is its arg. */
+int add(void *in, void **out, leat_worker *w);
+
+/* twice makes an item that says double of what it gets. */
+int twice(void *in, void **out, leat_worker *w);
+
+/* count_down is a source of as many items as its arg, a uint64_t, says; they
+ * count down to 1. For one worker. */
+int count_down(void *in, void **out, leat_worker *w);
 
 #endif

@@ -180,7 +180,7 @@ int order_enter(struct order *o, uint64_t pos)
 	uint32_t heard;
 
 	for (;;) {
-		if (load_relaxed(&o->cancelled))
+		if (load_acquire(&o->cancelled))
 			return -ECANCELED;
 		if (try_enter(o, pos))
 			return 0;

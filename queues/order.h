@@ -69,7 +69,8 @@ int order_give(struct order *o, uint64_t pos, uint64_t n, void *const *items,
 /*
  * order_enter waits until pos is next and keeps the lock, so that the caller
  * may hand on as it likes; order_leave then finishes the run of n positions.
- * Returns 0; -ECANCELED, without the lock, after order_cancel.
+ * Returns 0; -ECANCELED, without the lock, after order_cancel; what its caller
+ * did before, such as cancelling the sink, is then seen.
  */
 int order_enter(struct order *o, uint64_t pos);
 void order_leave(

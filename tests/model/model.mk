@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+#   make model		the models of what threads hand each other: all their
+#			states, and faults that must be caught; five minutes
+#   make model-long	larger ones: hours, and 4 GB
+#   make deps-model	install what checks them
+
+DEPS_MODEL := spin gcc
+
+deps-model:
+	@.ci/deps $(DEPS_MODEL)
+
+model:
+	@BUILD='$(BUILD)' tests/model/run.sh quick
+
+model-long:
+	@BUILD='$(BUILD)' LIMIT=7200 tests/model/run.sh long
+
+.PHONY: deps-model model model-long

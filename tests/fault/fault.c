@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "tests/fault/fault.h"
@@ -211,6 +212,15 @@ void FAULT(__sched_cpufree)(cpu_set_t *set)
 {
 	gone(0);
 	CPU_FREE(set);
+}
+
+int FAULT(madvise)(void *p, size_t n, int advice)
+{
+	if (fails()) {
+		errno = ENOMEM;
+		return -1;
+	}
+	return madvise(p, n, advice);
 }
 
 static bool wakes_early(void)

@@ -9,9 +9,9 @@ TESTS_TSAN += test-stress
 TESTS_LONG += long-stress
 
 STRESS_BIN := $(BUILD)/tests/stress
-STRESS_SHARED := lab items spec serial row sides play perturb
+STRESS_SHARED := lab items history spec serial row sides play perturb
 STRESS_COMMON := $(STRESS_SHARED:%=$(STRESS_BIN)/%.o)
-STRESS_NAMES := chains errors_meet_bounds
+STRESS_NAMES := chains errors_meet_bounds linear queues
 STRESS	:= $(STRESS_NAMES:%=$(STRESS_BIN)/%)
 STRESS_P := $(STRESS:%=%-perturbed)
 
@@ -44,14 +44,22 @@ test-stress: $(STRESS) $(STRESS_P)
 	@$(RUN) -t 120 \
 		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
 		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)' \
-		'$(STRESS_BIN)/errors_meet_bounds -n 500 -k 100'
+		'$(STRESS_BIN)/errors_meet_bounds -n 500 -k 100' \
+		'$(STRESS_BIN)/queues' \
+		'$(STRESS_BIN)/queues-perturbed' \
+		'$(STRESS_BIN)/linear -n 5000' \
+		'$(STRESS_BIN)/linear-perturbed -n 5000'
 
 long-stress: $(STRESS) $(STRESS_P)
 	@$(RUN) -t 600 \
 		'$(STRESS_BIN)/chains -t 120' \
 		'$(STRESS_BIN)/chains-perturbed -t 120' \
 		'$(STRESS_BIN)/errors_meet_bounds -n 10000 -k 1' \
-		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 1000 -k 10'
+		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 1000 -k 10' \
+		'$(STRESS_BIN)/queues -x 50' \
+		'$(STRESS_BIN)/queues-perturbed -x 10' \
+		'$(STRESS_BIN)/linear -n 200000' \
+		'$(STRESS_BIN)/linear-perturbed -n 200000'
 
 .PHONY: test-stress long-stress
 -include $(STRESS:=.d) $(STRESS_COMMON:.o=.d) $(PERTURBED_OBJ:.o=.d)

@@ -123,14 +123,15 @@ def machine():
 
 def group(workload, row):
     """A table of one row of a workload: all systems."""
-    yield "| system | median | min | max | x serial | x leat |"
-    yield "|---|---|---|---|---|---|"
+    yield "| system | median | min | max | x serial | x leat | cpu |"
+    yield "|---|---|---|---|---|---|---|"
     for r in row.values():
         if "failed" in r:
-            yield f"| {r['name']} | failed: {r['failed']} | | | | |"
+            yield f"| {r['name']} | failed: {r['failed']} | | | | | |"
         else:
             cells = [figure(r[key]) for key in
                      ("median", "min", "max", "to_serial", "to_leat")]
+            cells.append(figure(r.get("cpu ns", r.get("cpu s"))))
             yield f"| {r['name']} | {' | '.join(cells)} |"
 
 
@@ -138,7 +139,10 @@ def page(results):
     yield "# What was measured"
     yield ""
     yield "Written by `make bench-report` after `make bench`. How it is " \
-          "measured stands in\n`bench.h` and `bench.py`."
+          "measured stands in"
+    yield "`bench.h` and `bench.py`. The column cpu is the processor time " \
+          "of all threads per"
+    yield "item (W8: in all); it holds also where others used the machine."
     yield ""
     yield from machine()
     yield ""

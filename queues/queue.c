@@ -31,14 +31,26 @@ static uint64_t limit(const leat_queue *q)
 	return q->order == NULL ? UINT64_MAX : order_limit(q->order);
 }
 
-static bool ready_to_take(leat_queue *q)
+bool queue_ready_to_take(void *queue)
 {
+	leat_queue *q = queue;
+
 	return load_relaxed(&q->cancelled) ||
 	       ring_readable(&q->ring, limit(q)) || ring_drained(&q->ring);
 }
 
-static bool ready_to_put(leat_queue *q)
+bool queue_over(void *queue)
 {
+	leat_queue *q = queue;
+
+	return load_relaxed(&q->cancelled) ||
+	       load_acquire(&q->ring.tail) & RING_END;
+}
+
+static bool ready_to_put(void *queue)
+{
+	leat_queue *q = queue;
+
 	return load_relaxed(&q->cancelled) || ring_writable(&q->ring);
 }
 
@@ -52,16 +64,16 @@ static void set_wake_at(leat_queue *q)
 	store_relaxed(&q->ring.high, capacity);
 }
 
-static bool spin(leat_queue *q, bool (*ready)(leat_queue *))
+static bool spin(bool (*ready)(void *), void *ctx)
 {
 	for (int i = 0; i < PAUSES; i++) {
-		if (ready(q))
+		if (ready(ctx))
 			return true;
 		cpu_pause();
 	}
 	for (int i = 0; i < YIELDS; i++) {
 		sched_yield();
-		if (ready(q))
+		if (ready(ctx))
 			return true;
 	}
 	return false;
@@ -72,28 +84,28 @@ static bool spin(leat_queue *q, bool (*ready)(leat_queue *))
  * the second look, ends it; so does the deadline, unless it is ready after
  * all, for a wake that came for us must not be lost.
  */
-static int sleep_until_ready(leat_queue *q, struct park *p,
-	bool (*ready)(leat_queue *), struct wait *w)
+static int sleep_until_ready(
+	struct park *p, bool (*ready)(void *), void *ctx, struct wait *w)
 {
 	int rc;
 
 	park_announce(p);
 	perturb();
-	if (ready(q)) {
+	if (ready(ctx)) {
 		park_retract(p);
 		return 0;
 	}
 	rc = park_wait(p, w->deadline);
-	return rc == 0 || ready(q) ? 0 : rc;
+	return rc == 0 || ready(ctx) ? 0 : rc;
 }
 
-int queue_await(leat_queue *q, struct wait *w)
+int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
 {
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(q, ready_to_take))
-		rc = sleep_until_ready(q, &q->not_empty, ready_to_take, w);
+	if (!spin(ready, ctx))
+		rc = sleep_until_ready(&q->not_empty, ready, ctx, w);
 	w->spent += leat_now() - from;
 	return rc;
 }
@@ -103,20 +115,21 @@ int queue_await_room(leat_queue *q, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(q, ready_to_put)) {
+	if (!spin(ready_to_put, q)) {
 		set_wake_at(q);
-		rc = sleep_until_ready(q, &q->not_full, ready_to_put, w);
+		rc = sleep_until_ready(&q->not_full, ready_to_put, q, w);
 	}
 	w->spent += leat_now() - from;
 	return rc;
 }
 
-/* wake_consumers wakes one if there is something to take, all at the end. */
+/* wake_consumers wakes one if there is something to take, all if there will be
+ * nothing any more. */
 static void wake_consumers(leat_queue *q)
 {
 	if (ring_readable(&q->ring, limit(q)))
 		park_post(&q->not_empty);
-	else if (ring_drained(&q->ring))
+	else if (load_relaxed(&q->cancelled) || ring_drained(&q->ring))
 		park_post_all(&q->not_empty);
 }
 
@@ -193,6 +206,16 @@ int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
 	return rc;
 }
 
+size_t queue_put_quietly(leat_queue *q, void *const *items, size_t n)
+{
+	size_t k;
+
+	if (unlikely(load_relaxed(&q->cancelled)))
+		return 0;
+	k = ring_push(&q->ring, items, n);
+	return k == RING_OVER ? 0 : k;
+}
+
 int queue_take(
 	leat_queue *q, void **items, size_t max, size_t *n, uint64_t *pos)
 {
@@ -219,7 +242,7 @@ int queue_pop(
 		rc = queue_take(q, items, max, n, &pos);
 		if (rc != -EAGAIN || deadline == 0)
 			break;
-		rc = queue_await(q, &w);
+		rc = queue_await(q, queue_ready_to_take, q, &w);
 		if (rc < 0)
 			break;
 		waited = true;

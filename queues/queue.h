@@ -46,6 +46,12 @@ int queue_put(leat_queue *q, void *const *items, size_t n, size_t *pushed,
 	struct wait *w);
 
 /*
+ * queue_put_quietly pushes at most n items that fit at once, and wakes nobody:
+ * the caller is going to take them itself. Returns how many.
+ */
+size_t queue_put_quietly(leat_queue *q, void *const *items, size_t n);
+
+/*
  * queue_take takes 1 to max items without waiting; *n is 0 on failure. Returns
  * 0, LEAT_END, -ECANCELED or -EAGAIN.
  */
@@ -58,16 +64,25 @@ int queue_pop(
 	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline);
 
 /*
- * queue_await waits until a take may succeed, or say something else than
- * -EAGAIN; then it returns 0. -ETIMEDOUT at the deadline. Who has awaited and
- * taken calls queue_chain, so that a wake is passed on.
+ * queue_await waits until `ready`, which must imply queue_ready_to_take, says
+ * so; then it returns 0. -ETIMEDOUT at the deadline. Who has awaited and taken
+ * calls queue_chain, so that a wake is passed on; so does who has pushed with
+ * queue_put_quietly.
  */
-int queue_await(leat_queue *q, struct wait *w);
+int queue_await(
+	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w);
 void queue_chain(leat_queue *q);
 
 /* queue_await_room and queue_chain_room are the same for who pushes. */
 int queue_await_room(leat_queue *q, struct wait *w);
 void queue_chain_room(leat_queue *q);
+
+/* queue_ready_to_take: a take would say something else than -EAGAIN. The
+ * argument is a leat_queue. */
+bool queue_ready_to_take(void *q);
+
+/* queue_over: nothing more goes in. The argument is a leat_queue. */
+bool queue_over(void *q);
 
 /* queue_pushed: how many items ever went in. */
 static inline uint64_t queue_pushed(const leat_queue *q)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include "queues/ring.h"
 
 /* How often consumers look at the depth: once in so many positions. */
@@ -188,6 +189,30 @@ static size_t pop_shared(
 	}
 }
 
+/* piece is how many of n places from pos on lie in one piece. */
+static size_t piece(const struct ring *r, uint64_t pos, size_t n)
+{
+	uint64_t left = r->mask + 1 - (pos & r->mask);
+
+	return n < left ? n : (size_t)left;
+}
+
+static void copy_in(struct ring *r, uint64_t pos, void *const *items, size_t n)
+{
+	size_t first = piece(r, pos, n);
+
+	memcpy(r->item + (pos & r->mask), items, first * sizeof(*items));
+	memcpy(r->item, items + first, (n - first) * sizeof(*items));
+}
+
+static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
+{
+	size_t first = piece(r, pos, n);
+
+	memcpy(items, r->item + (pos & r->mask), first * sizeof(*items));
+	memcpy(items + first, r->item, (n - first) * sizeof(*items));
+}
+
 /* The end comes from the producer itself, so its own tail is never stale. */
 static size_t push_single(struct ring *r, void *const *items, size_t n)
 {
@@ -199,8 +224,7 @@ static size_t push_single(struct ring *r, void *const *items, size_t n)
 	k = room(r, pos, n);
 	if (k == 0)
 		return 0;
-	for (int64_t i = 0; i < k; i++)
-		r->item[(pos + (uint64_t)i) & r->mask] = items[i];
+	copy_in(r, pos, items, (size_t)k);
 	perturb();
 	store_release(&r->tail, pos + (uint64_t)k);
 	return (size_t)k;
@@ -226,8 +250,7 @@ static size_t pop_single(
 		n = there;
 	if (n == 0)
 		return 0;
-	for (size_t i = 0; i < n; i++)
-		items[i] = r->item[(pos + i) & r->mask];
+	copy_out(r, pos, items, n);
 	perturb();
 	store_release(&r->head, pos + n);
 	*at = pos;

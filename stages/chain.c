@@ -123,6 +123,24 @@ static int open_stages(leat_chain *c, const leat_stage *rows)
 	return rc == 0 ? open_results(c) : rc;
 }
 
+/* start_threads starts a thread for each worker, which is its home. */
+static int start_threads(leat_chain *c)
+{
+	struct thread *t = c->thread;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n && rc == 0; i++) {
+		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++) {
+			*t = (struct thread){
+				.home = &c->stage[i].worker[k], .visits = 1};
+			t->out.deadline = LEAT_NEVER;
+			rc = pool_start(
+				&c->pool, stage_main, t++, c->opts.stack);
+		}
+	}
+	return pool_release(&c->pool, rc);
+}
+
 static int start_workers(leat_chain *c)
 {
 	size_t total = 0;
@@ -130,14 +148,11 @@ static int start_workers(leat_chain *c)
 
 	for (size_t i = 0; i < c->n; i++)
 		total += c->stage[i].workers;
+	c->thread = aligned_alloc(LINE, total * sizeof(*c->thread));
+	if (c->thread == NULL)
+		return -ENOMEM;
 	rc = pool_init(&c->pool, total);
-	if (rc < 0)
-		return rc;
-	for (size_t i = 0; i < c->n && rc == 0; i++)
-		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++)
-			rc = pool_start(&c->pool, stage_main,
-				&c->stage[i].worker[k], c->opts.stack);
-	return pool_release(&c->pool, rc);
+	return rc < 0 ? rc : start_threads(c);
 }
 
 static void sink_of_leftovers(void *ctx, void *const *items, size_t n)
@@ -161,6 +176,7 @@ static void destroy(leat_chain *c)
 	}
 	for (size_t i = 0; i <= c->n; i++)
 		edge_close(&c->edge[i]);
+	free(c->thread);
 	free(c->stage);
 	free(c->edge);
 	fail_fini(&c->fail);

@@ -31,6 +31,7 @@ struct leat_chain {
 	size_t n;
 	leat_opts opts;
 	struct pool pool;
+	struct thread *thread;
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t halted; /* enum halt */
 	uint64_t stopped;		/* leat_stop was called */

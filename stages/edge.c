@@ -112,3 +112,13 @@ size_t edge_give(struct edge *e, void *const *items, size_t n, struct wait *w)
 			give_part(e, items + i, n - i < PART ? n - i : PART, w);
 	return given;
 }
+
+size_t edge_give_quietly(
+	struct edge *e, void *const *items, size_t n, struct wait *w)
+{
+	size_t given = queue_put_quietly(e->queue[0], items, n);
+
+	if (unlikely(given < n))
+		given += edge_give(e, items + given, n - given, w);
+	return given;
+}

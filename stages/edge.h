@@ -48,4 +48,11 @@ leat_queue *edge_queue(const struct edge *e, const void *item);
  */
 size_t edge_give(struct edge *e, void *const *items, size_t n, struct wait *w);
 
+/*
+ * edge_give_quietly is edge_give for a caller who is going to run the next
+ * stage itself: as long as there is room nobody is woken.
+ */
+size_t edge_give_quietly(
+	struct edge *e, void *const *items, size_t n, struct wait *w);
+
 #endif

@@ -4,12 +4,21 @@
 #include <string.h>
 #include "stages/item.h"
 #include "stages/retry.h"
+#include "stages/visit.h"
 
 /* give hands on items, or frees them when the chain is halted. */
 static void give(void *ctx, void *const *items, size_t n)
 {
 	leat_worker *w = ctx;
-	size_t gave = edge_give(w->stage->out, items, n, &w->wait_out);
+	struct thread *t = w->thread;
+	size_t gave;
+
+	if (t->quiet && visit_welcome(w->stage, n)) {
+		gave = edge_give_quietly(w->stage->out, items, n, &t->out);
+		t->owes = true;
+	} else {
+		gave = edge_give(w->stage->out, items, n, &t->out);
+	}
 
 	add_owned(&w->tally.gave, gave);
 	if (unlikely(gave < n))
@@ -253,37 +262,57 @@ void item_cancel(leat_worker *w, void *in)
 	add_owned(&w->tally.cancelled, 1);
 }
 
+/* What a loop over plain items counts, and adds up at its end. */
+struct counts {
+	uint64_t done, dropped;
+};
+
+static void free_plain(void (*free_in)(void *), void *in)
+{
+	if (free_in != NULL && in != NULL)
+		free_in(in);
+}
+
 /*
  * settle_plain is settle for what most attempts come to, in a row without
- * retries. A sink has no places for outputs, so cap_out is 0.
+ * retries; it returns false for anything else. A sink has no places for
+ * outputs, so its cap_out is 0.
  */
-static inline bool settle_plain(
-	leat_worker *w, void *in, void *out, int rc, uint64_t *done)
+static inline bool settle_plain(leat_worker *w, void (*free_in)(void *),
+	void *in, void *out, int rc, struct counts *counts)
 {
+	size_t n = w->n_out;
+
 	if (unlikely(w->odd != 0))
 		return false;
-	if (likely(rc == 0 && w->n_out < w->cap_out)) {
-		w->out[w->n_out++] = out;
+	if (likely(rc == 0 && n < w->cap_out)) {
+		w->out[n] = out;
+		w->n_out = n + 1;
 		if (out != in)
-			edge_free(w->stage->in, in);
-		*done += 1;
+			free_plain(free_in, in);
+		counts->done++;
 		return true;
 	}
 	if (out != NULL || (rc != LEAT_DROP && (rc != 0 || w->cap_out > 0)))
 		return false;
-	edge_free(w->stage->in, in);
-	if (rc == 0)
-		*done += 1;
-	else
-		add_owned(&w->tally.dropped, 1);
+	free_plain(free_in, in);
+	counts->done += rc == 0;
+	counts->dropped += rc != 0;
 	return true;
+}
+
+static void add_counts(leat_worker *w, const struct counts *counts)
+{
+	add_owned(&w->tally.done, counts->done);
+	add_owned(&w->tally.dropped, counts->dropped);
 }
 
 static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 {
 	const leat_chain *c = w->stage->chain;
+	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
-	uint64_t done = 0;
+	struct counts counts = {0};
 
 	for (size_t i = 0; i < n; i++) {
 		void *in = w->batch[i];
@@ -297,10 +326,10 @@ static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 		w->in = in;
 		w->seq = pos + i;
 		rc = fn(in, &out, w);
-		if (!settle_plain(w, in, out, rc, &done))
+		if (!settle_plain(w, free_in, in, out, rc, &counts))
 			settle(w, in, out, rc);
 	}
-	add_owned(&w->tally.done, done);
+	add_counts(w, &counts);
 }
 
 void items_run(leat_worker *w, size_t n, uint64_t pos)
@@ -335,7 +364,7 @@ size_t items_source(leat_worker *w, size_t n, bool *more)
 	const leat_chain *c = w->stage->chain;
 	uint64_t first = load_relaxed(&w->tally.taken);
 	leat_fn fn = w->stage->row.source;
-	uint64_t done = 0;
+	struct counts counts = {0};
 	size_t made = 0;
 
 	w->in = NULL;
@@ -349,7 +378,7 @@ size_t items_source(leat_worker *w, size_t n, bool *more)
 		} else if (*more) {
 			w->seq = first + made;
 			rc = fn(NULL, &out, w);
-			if (!settle_plain(w, NULL, out, rc, &done))
+			if (!settle_plain(w, NULL, NULL, out, rc, &counts))
 				*more = settle(w, NULL, out, rc) != ENDED;
 		}
 		if (!*more)
@@ -357,7 +386,7 @@ size_t items_source(leat_worker *w, size_t n, bool *more)
 		made++;
 	}
 	add_owned(&w->tally.taken, made);
-	add_owned(&w->tally.done, done);
+	add_counts(w, &counts);
 	return made;
 }
 

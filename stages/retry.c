@@ -14,7 +14,7 @@ void worker_rest(leat_worker *w, uint64_t deadline)
 		else
 			park_wait(&c->resting, deadline);
 	}
-	w->wait_in.spent += leat_now() - from;
+	w->thread->in.spent += leat_now() - from;
 }
 
 /* backoff is when the attempt after `count` failed ones may begin. */

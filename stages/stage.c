@@ -6,6 +6,7 @@
 #include "stages/chain.h"
 #include "stages/item.h"
 #include "stages/retry.h"
+#include "stages/visit.h"
 
 /* Which worker this thread is. The only thread-local there is: it lets a call
  * that would wait for itself return -EDEADLK. */
@@ -16,7 +17,7 @@ leat_worker *stage_self(void)
 	return self;
 }
 
-static leat_queue *input(const leat_worker *w)
+leat_queue *stage_input(const leat_worker *w)
 {
 	const struct edge *in = w->stage->in;
 
@@ -32,6 +33,8 @@ static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 	uint64_t ns = elapsed / n + 1;
 	uint64_t fit;
 
+	store_relaxed(&w->least_ns, ns < w->last_ns ? ns : w->last_ns);
+	w->last_ns = ns;
 	if (ns < w->item_ns)
 		ns = (3 * w->item_ns + ns) / 4;
 	w->item_ns = ns;
@@ -43,21 +46,22 @@ static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 	w->grain = fit < 1 ? 1 : (uint32_t)fit;
 }
 
-/* account closes a batch of n items: time not spent waiting was busy. */
-static void account(leat_worker *w, size_t n)
+/* Time not spent waiting was busy. */
+void stage_account(leat_worker *w, size_t n)
 {
 	struct tally *t = &w->tally;
+	struct thread *me = w->thread;
 	uint64_t now = leat_now();
-	uint64_t waited = w->wait_in.spent + w->wait_out.spent;
-	uint64_t elapsed = now - w->clock;
+	uint64_t waited = me->in.spent + me->out.spent;
+	uint64_t elapsed = now - me->clock;
 
 	elapsed = elapsed > waited ? elapsed - waited : 0;
-	w->clock = now;
+	me->clock = now;
 	if (unlikely(waited != 0)) {
-		add_owned(&t->blocked_in_ns, w->wait_in.spent);
-		add_owned(&t->blocked_out_ns, w->wait_out.spent);
-		w->wait_in.spent = 0;
-		w->wait_out.spent = 0;
+		add_owned(&t->blocked_in_ns, me->in.spent);
+		add_owned(&t->blocked_out_ns, me->out.spent);
+		me->in.spent = 0;
+		me->out.spent = 0;
 	}
 	add_owned(&t->busy_ns, elapsed);
 	if (n > 0)
@@ -96,76 +100,123 @@ static void claim_low(leat_worker *w, leat_queue *q)
 	moved(w);
 }
 
-/* idle: nothing is claimed but what is held. The fence is for leat_wait. */
-static void idle(leat_worker *w)
+/* The fence is for leat_wait. */
+void stage_idle(leat_worker *w)
 {
 	store_release(&w->low, held_low(w));
 	fence_full();
 	moved(w);
 }
 
-/* await waits for items, or until something held is due. */
-static void await(leat_worker *w, leat_queue *q, bool ended)
+int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
-	idle(w);
-	w->wait_in.deadline = held_due(w);
-	if (ended)
-		worker_rest(w, w->wait_in.deadline);
-	else
-		queue_await(q, &w->wait_in);
+	leat_queue *q = stage_input(w);
+	int rc;
+
+	claim_low(w, q);
+	rc = queue_take(q, w->batch, w->grain, n, pos);
+	if (rc != 0)
+		stage_idle(w);
+	return rc;
+}
+
+void stage_run(leat_worker *w, size_t n, uint64_t pos)
+{
+	items_run(w, n, pos);
+	stage_account(w, n);
+	w->thread->quiet = true;
+	outputs_give(w, pos + n);
+	w->thread->quiet = false;
+}
+
+/* take_at is one try to take, in a place that the thread runs. */
+static int take_at(leat_worker *w, size_t *n, uint64_t *pos)
+{
+	int rc;
+
+	if (unlikely(w->n_held > 0))
+		held_retry(w);
+	rc = stage_take(w, n, pos);
+	if (rc == LEAT_END && w->n_held > 0) {
+		worker_rest(w, held_due(w));
+		rc = -EAGAIN;
+	}
+	return rc;
 }
 
 /*
- * take fills w->batch and returns how many items, from position *pos on; 0 at
- * the end of input, or when the chain is halted.
+ * take waits for items and returns the place where they are; NULL at the end
+ * of input, or when the chain is halted, or when the thread has another home
+ * now.
  */
-static size_t take(leat_worker *w, uint64_t *pos)
+static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 {
-	leat_queue *q = input(w);
+	leat_worker *home = t->home;
 	bool waited = false;
-	size_t n;
-	int rc;
 
-	for (;;) {
-		if (unlikely(w->n_held > 0))
-			held_retry(w);
-		claim_low(w, q);
-		rc = queue_take(q, w->batch, w->grain, &n, pos);
-		if (rc == 0 || rc == -ECANCELED)
+	while (t->home == home) {
+		leat_worker *w = t->place ? t->place : place_man(t, home);
+		int rc = -EAGAIN;
+
+		t->place = NULL;
+		if (w != NULL)
+			rc = take_at(w, n, pos);
+		if (rc == 0) {
+			if (waited)
+				queue_chain(stage_input(w));
+			return w;
+		}
+		if (w != NULL)
+			place_leave(w);
+		if (rc != -EAGAIN)
 			break;
-		if (rc == LEAT_END && w->n_held == 0)
-			break;
-		await(w, q, rc == LEAT_END);
+		place_await(t, held_due(home), false);
 		waited = true;
 	}
-	if (waited && n > 0)
-		queue_chain(q);
-	return n;
+	return NULL;
 }
 
-static void run_items(leat_worker *w)
+/* run_items is a batch at home, and visits for what came of it. It returns
+ * false at the end of the home's input. */
+static bool run_items(struct thread *t)
 {
+	leat_worker *home = t->home;
 	uint64_t pos;
 	size_t n;
+	leat_worker *w = take(t, &n, &pos);
 
-	while ((n = take(w, &pos)) > 0) {
-		items_run(w, n, pos);
-		account(w, n);
-		outputs_give(w, pos + n);
+	if (w == NULL)
+		return t->home != home;
+	stage_run(w, n, pos);
+	if (!t->owes) {
+		if (place_yield(w))
+			place_await(t, LEAT_NEVER, true);
+		else
+			t->place = w;
+		return true;
 	}
-	held_cancel(w);
+	if (w->stage->visitable)
+		stage_idle(w);
+	place_leave(w);
+	visit(t, w->stage + 1);
+	return true;
 }
 
-static void run_source(leat_worker *w)
+static bool run_source(struct thread *t)
 {
+	leat_worker *w = t->home;
 	bool more = true;
+	size_t n;
 
-	while (more) {
-		size_t n = items_source(w, w->grain, &more);
-
-		account(w, n);
-		outputs_give(w, 0);
-	}
+	w->thread = t;
+	n = items_source(w, w->grain, &more);
+	stage_account(w, n);
+	t->quiet = more;
+	outputs_give(w, 0);
+	t->quiet = false;
+	if (t->owes)
+		visit(t, w->stage + 1);
+	return more;
 }
 
 /* The last one to leave ends the next stage's input. */
@@ -179,21 +230,30 @@ static void leave(leat_worker *w)
 	bell_ring(&s->chain->passed);
 }
 
-static void work(leat_worker *w)
+/* finish closes the home. No visitor comes there any more. */
+static void finish(struct thread *t)
 {
-	w->clock = leat_now();
-	if (stage_is_source(w->stage))
-		run_source(w);
-	else
-		run_items(w);
+	leat_worker *w = t->home;
+
+	place_keep(t);
+	held_cancel(w);
 	if (w->stage->row.flush != NULL && !chain_halted(w->stage->chain))
 		item_flush(w);
-	account(w, 0);
+	stage_account(w, 0);
+}
+
+static void work(struct thread *t)
+{
+	t->clock = leat_now();
+	while (stage_is_source(t->home->stage) ? run_source(t) : run_items(t))
+		;
+	finish(t);
 }
 
 /* A thread's name has 15 characters: the row's, shortened, and the index. */
-static void name_thread(const leat_worker *w)
+void stage_name(const struct thread *t)
 {
+	const leat_worker *w = t->home;
 	const struct stage *s = w->stage;
 	char index[12] = "";
 	char name[16];
@@ -223,20 +283,19 @@ static int open_state(leat_worker *w)
 	return rc;
 }
 
-void *stage_main(void *worker)
+void *stage_main(void *thread)
 {
-	leat_worker *w = worker;
-	const struct stage *s = w->stage;
+	struct thread *t = thread;
 	int opened;
 
-	self = w;
-	name_thread(w);
-	opened = open_state(w);
-	if (pool_arrive(&s->chain->pool, opened) == 0)
-		work(w);
-	if (opened == 0 && s->row.close != NULL)
-		s->row.close(w->state);
-	leave(w);
+	self = t->home;
+	stage_name(t);
+	opened = open_state(t->home);
+	if (pool_arrive(&self->stage->chain->pool, opened) == 0)
+		work(t);
+	if (opened == 0 && t->home->stage->row.close != NULL)
+		t->home->stage->row.close(t->home->state);
+	leave(t->home);
 	return NULL;
 }
 
@@ -249,15 +308,17 @@ int stage_open(struct stage *s, uint32_t workers)
 		return -ENOMEM;
 	memset(s->worker, 0, size);
 	s->live = workers;
+	s->visitable = !stage_is_source(s) && s->row.key == NULL &&
+		       s->row.retries == 0;
 	for (s->workers = 0; s->workers < workers; s->workers++) {
 		leat_worker *w = &s->worker[s->workers];
 
 		*w = (leat_worker){.stage = s,
 			.index = s->workers,
 			.cap_out = s->sink ? 0 : OUT_MIN,
+			.low = UINT64_MAX,
 			.awaited = UINT64_MAX,
 			.grain = 1};
-		w->wait_out.deadline = LEAT_NEVER;
 		w->out = malloc(OUT_MIN * sizeof(*w->out));
 		if (s->row.retries > 0)
 			w->held = malloc(HELD_MAX * sizeof(*w->held));

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A stage: a row at work, and its workers. */
+/*
+ * A stage: a row at work, its workers, and their threads.
+ *
+ * A worker is a place: an index, a state, counters. A thread is at home in one
+ * place, and runs it. When it has made light work for the next stage, and the
+ * threads there sleep, it runs that stage's place itself: a visit, see
+ * visit.h. Places, not threads, bound what runs at the same time.
+ */
 #ifndef LEAT_STAGE_H
 #define LEAT_STAGE_H
 
@@ -8,7 +15,7 @@
 #include "queues/queue.h"
 #include "stages/edge.h"
 
-#define GRAIN_MAX 64   /* items taken at a time, at most */
+#define GRAIN_MAX 128  /* items taken at a time, at most */
 #define GRAIN_NS  8000 /* and no more than what takes this long */
 #define OUT_MIN	  256  /* places for outputs, at first */
 #define HELD_MAX  64   /* items that wait to be retried, by worker */
@@ -29,7 +36,31 @@ struct stage {
 	struct order *order; /* NULL unless outputs need putting in order */
 	struct leat_worker *worker;
 	uint32_t workers;
-	uint64_t live; /* workers that have not left */
+	uint64_t live;	   /* workers that have not left */
+	bool visitable;	   /* threads of other stages may run its places */
+	uint64_t watching; /* 1: a thread of it sleeps, and sees to visitors */
+	uint64_t asked;	   /* 1: its threads are to make way for visitors */
+};
+
+/* A thread of a chain. */
+struct thread {
+	_Alignas(LINE) struct leat_worker *home;
+	struct leat_worker *place; /* the one it runs, kept between batches */
+	/*
+	 * 0 at home. On a visit its number, which is odd. Whoever takes the
+	 * home of a visitor that is stuck puts the address of its own one
+	 * there instead, which is even.
+	 */
+	uint64_t away;
+	uint64_t left;	 /* the address of the home, for others to read */
+	uint64_t visits; /* the last number given */
+	bool quiet;	 /* what is given now may be given quietly */
+	bool owes;	 /* it was: the next stage is to be visited */
+	uint64_t clock;	 /* when it was last looked at */
+	struct wait in, out;
+	/* As a watcher: the visitor seen at the last tick, and its number. */
+	struct thread *seen;
+	uint64_t seen_away;
 };
 
 /* An item that waits to be tried again, or, in a keyed row, for an item of the
@@ -74,9 +105,12 @@ struct leat_worker {
 	size_t n_held;
 
 	uint32_t grain;
-	uint64_t item_ns; /* how long an item takes */
-	uint64_t clock;	  /* when it was last looked at */
-	struct wait wait_in, wait_out;
+	uint64_t item_ns; /* how long an item takes, by and large */
+	uint64_t last_ns; /* and took in the last batch */
+	/* And in the better one of the last two batches, 0 while there were
+	 * none. Anybody may read it. */
+	uint64_t least_ns;
+	struct thread *thread; /* that runs this place */
 
 	/*
 	 * No position below `low` is this worker's any more: what it made of
@@ -87,13 +121,36 @@ struct leat_worker {
 	/* The position that somebody in leat_wait waits to see passed, or
 	 * UINT64_MAX. Any thread lowers it, and the worker resets it. */
 	uint64_t awaited;
+	uint64_t manned; /* the address of the thread that runs it, or 0 */
+	uint64_t visits; /* by other threads */
 	struct tally tally;
 	void *batch[GRAIN_MAX];
 	char text[sizeof(((leat_report *)0)->text)];
 };
 
-/* stage_main is the body of a worker's thread. */
-void *stage_main(void *worker);
+/* stage_main is the body of a thread. */
+void *stage_main(void *thread);
+
+/* stage_account closes a batch of n items in a place, on its thread. */
+void stage_account(leat_worker *w, size_t n);
+
+/*
+ * stage_take fills w->batch and sets *n and *pos. Returns as queue_take does;
+ * unless it is 0 the worker has nothing any more but what it holds.
+ */
+int stage_take(leat_worker *w, size_t *n, uint64_t *pos);
+
+/* stage_idle: nothing is claimed in this place any more but what is held. */
+void stage_idle(leat_worker *w);
+
+/* stage_run is a batch's way through a place. */
+void stage_run(leat_worker *w, size_t n, uint64_t pos);
+
+/* stage_input is the queue that a worker takes from. */
+leat_queue *stage_input(const leat_worker *w);
+
+/* stage_name names the thread after its home. */
+void stage_name(const struct thread *t);
 
 /* stage_open makes the workers, without threads; 0 or -ENOMEM. */
 int stage_open(struct stage *s, uint32_t workers);

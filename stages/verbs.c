@@ -29,6 +29,12 @@ static leat_queue *results(leat_chain *c)
 	return e->n > 0 ? e->queue[0] : NULL;
 }
 
+/* is_stuck: the results are full, or workers sleep until they are less so. */
+static bool is_stuck(leat_queue *q)
+{
+	return park_busy(&q->not_full) || !ring_writable(&q->ring);
+}
+
 /*
  * in_own_way: the results are full, and nobody but the caller pulls them, so
  * a caller that waits for room waits for itself. *full_since is when the
@@ -39,7 +45,7 @@ static bool in_own_way(leat_chain *c, uint64_t *full_since)
 	leat_queue *q = results(c);
 	uint64_t puller;
 
-	if (q == NULL || ring_writable(&q->ring)) {
+	if (q == NULL || !is_stuck(q)) {
 		*full_since = 0;
 		return false;
 	}

@@ -11,7 +11,7 @@ TESTS_LONG += long-stress
 STRESS_BIN := $(BUILD)/tests/stress
 STRESS_SHARED := lab items history spec serial row sides play perturb
 STRESS_COMMON := $(STRESS_SHARED:%=$(STRESS_BIN)/%.o)
-STRESS_NAMES := chains errors_meet_bounds linear queues
+STRESS_NAMES := chains errors_meet_bounds linear queues waits
 STRESS	:= $(STRESS_NAMES:%=$(STRESS_BIN)/%)
 STRESS_P := $(STRESS:%=%-perturbed)
 
@@ -48,7 +48,8 @@ test-stress: $(STRESS) $(STRESS_P)
 		'$(STRESS_BIN)/queues' \
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \
-		'$(STRESS_BIN)/linear-perturbed -n 5000'
+		'$(STRESS_BIN)/linear-perturbed -n 5000' \
+		'$(STRESS_BIN)/waits' '$(STRESS_BIN)/waits-perturbed'
 
 long-stress: $(STRESS) $(STRESS_P)
 	@$(RUN) -t 600 \

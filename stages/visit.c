@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include "stages/item.h"
+#include "stages/retry.h"
+#include "stages/visit.h"
+
+#ifdef LEAT_PERTURB /* visits and changes of home all the time */
+#define LIGHT_NS UINT64_C(1000000)
+#define VISIT_NS UINT64_C(100000000)
+#define TICK	 LEAT_MS
+#else
+#define LIGHT_NS 16		/* an item that takes longer is not light */
+#define VISIT_NS 4000		/* more work than this is for other threads */
+#define TICK	 (10 * LEAT_MS) /* of a watcher */
+#endif
+#define BATCHES 8 /* at most in a place at a time */
+#define SWEEPS	4 /* down the chain, at most in one visit */
+
+static bool try_man(struct thread *t, leat_worker *w)
+{
+	uint64_t nobody = 0;
+
+	if (load_relaxed(&w->manned) != 0 ||
+		!cas(&w->manned, &nobody, (uint64_t)(uintptr_t)t))
+		return false;
+	w->thread = t;
+	return true;
+}
+
+static leat_worker *man_any(struct thread *t, struct stage *s, uint32_t first)
+{
+	for (uint32_t i = 0; i < s->workers; i++) {
+		leat_worker *w = &s->worker[(first + i) % s->workers];
+
+		if (try_man(t, w))
+			return w;
+	}
+	return NULL;
+}
+
+leat_worker *place_man(struct thread *t, leat_worker *home)
+{
+	if (home->stage->visitable)
+		return man_any(t, home->stage, home->index);
+	home->thread = t;
+	return home;
+}
+
+void place_leave(leat_worker *w)
+{
+	if (!w->stage->visitable)
+		return;
+	store_release(&w->manned, 0);
+	perturb();
+	queue_chain(stage_input(w));
+}
+
+static bool any_free(const struct stage *s)
+{
+	for (uint32_t i = 0; i < s->workers; i++)
+		if (load_relaxed(&s->worker[i].manned) == 0)
+			return true;
+	return false;
+}
+
+static bool ready_to_run(void *home)
+{
+	const leat_worker *w = home;
+
+	return queue_ready_to_take(stage_input(w)) &&
+	       (!w->stage->visitable || any_free(w->stage));
+}
+
+static bool is_free(void *home)
+{
+	const leat_worker *w = home;
+
+	return load_relaxed(&w->manned) == 0;
+}
+
+/* Those who wait here wait for different places, and may take each other's
+ * wakes: so they sleep in ticks. */
+void place_keep(struct thread *t)
+{
+	leat_worker *w = t->home;
+
+	if (!w->stage->visitable) {
+		w->thread = t;
+		return;
+	}
+	while (!try_man(t, w)) {
+		t->in.deadline = leat_after(TICK);
+		queue_await(stage_input(w), is_free, w, &t->in);
+	}
+}
+
+static uint64_t visits_of(const struct stage *s)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < s->workers; i++)
+		n += load_relaxed(&s->worker[i].visits);
+	return n;
+}
+
+/* visitor finds a thread that is on a visit in the stage, and its number. */
+static struct thread *visitor(const struct stage *s, uint64_t *away)
+{
+	for (uint32_t i = 0; i < s->workers; i++) {
+		uint64_t by = load_acquire(&s->worker[i].manned);
+		struct thread *t = (struct thread *)(uintptr_t)by;
+
+		if (t == NULL)
+			continue;
+		*away = load_acquire(&t->away);
+		if (*away & 1)
+			return t;
+	}
+	return NULL;
+}
+
+/*
+ * look_after is a watcher's tick. A visit that was there at the last one is
+ * stuck: the two threads change homes. The visitor finds out when it is done;
+ * until then it does not look at its home, so the watcher may have it at once.
+ */
+static void look_after(struct thread *t)
+{
+	uint64_t away = 0;
+	struct thread *other = visitor(t->home->stage, &away);
+
+	if (other != NULL && other == t->seen && away == t->seen_away) {
+		uint64_t theirs = load_relaxed(&other->left);
+
+		if (cas(&other->away, &away, (uint64_t)(uintptr_t)t->home)) {
+			t->home = (leat_worker *)(uintptr_t)theirs;
+			stage_name(t);
+		}
+		other = NULL;
+	}
+	t->seen = other;
+	t->seen_away = away;
+}
+
+static bool begin_watch(struct stage *s)
+{
+	uint64_t nobody = 0;
+
+	return s->visitable && load_relaxed(&s->watching) == 0 &&
+	       cas(&s->watching, &nobody, 1);
+}
+
+/* end_watch succeeds only while nobody is on a visit: a visitor mans its place
+ * before it looks whether somebody watches. */
+static bool end_watch(struct stage *s)
+{
+	uint64_t away;
+
+	store_release(&s->watching, 0);
+	fence_full();
+	if (visitor(s, &away) == NULL)
+		return true;
+	return !begin_watch(s);
+}
+
+static bool is_over(void *home)
+{
+	return queue_over(stage_input(home));
+}
+
+void place_await(struct thread *t, uint64_t deadline, bool yield)
+{
+	leat_worker *home = t->home;
+	struct stage *s = home->stage;
+	bool watch = yield || begin_watch(s);
+	uint64_t visits = visits_of(s);
+
+	t->seen = NULL;
+	for (;; yield = false) {
+		uint64_t tick = watch ? leat_after(TICK) : LEAT_NEVER;
+
+		t->in.deadline = tick < deadline ? tick : deadline;
+		if (queue_await(stage_input(home),
+			    yield ? is_over : ready_to_run, home,
+			    &t->in) == 0 ||
+			leat_now() >= deadline)
+			break;
+		if (!watch)
+			continue;
+		look_after(t);
+		if (t->home != home)
+			break;
+		if (visits_of(s) == visits && t->seen == NULL)
+			watch = !end_watch(s);
+		visits = visits_of(s);
+	}
+	if (watch)
+		store_release(&s->watching, 0);
+}
+
+/* is_worth: n items are less work than a wake-up. One long batch, which may
+ * have been the scheduler's doing, does not count. */
+static bool is_worth(const leat_worker *w, size_t n)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns * n <= VISIT_NS;
+}
+
+/* is_light is far enough from that not to change its mind at every batch. */
+static bool is_light(const leat_worker *w)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns <= LIGHT_NS;
+}
+
+/* has_room: who hands on to this queue is not blocked, and will not be before
+ * it can come and visit. */
+static bool has_room(const leat_queue *q)
+{
+	uint64_t depth = queue_pushed(q) - queue_popped(q);
+
+	return depth <= q->ring.capacity / 2 ||
+	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
+}
+
+bool place_yield(leat_worker *w)
+{
+	struct stage *s = w->stage;
+	leat_queue *q;
+
+	if (likely(load_relaxed(&s->asked) == 0))
+		return false;
+	q = stage_input(w);
+	if (!is_light(w) || queue_over(q) || !has_room(q))
+		return false;
+	store_relaxed(&s->asked, 0);
+	if (!begin_watch(s))
+		return false;
+	stage_idle(w);
+	store_release(&w->manned, 0);
+	return true;
+}
+
+bool visit_welcome(struct stage *s, size_t n)
+{
+	struct stage *next = s + 1;
+
+	if (s->index + 1 == s->chain->n || !next->visitable ||
+		!is_worth(&next->worker[0], n))
+		return false;
+	if (load_relaxed(&next->watching) != 0)
+		return true;
+	if (load_relaxed(&next->asked) == 0 && is_light(&next->worker[0]))
+		store_relaxed(&next->asked, 1);
+	return false;
+}
+
+/*
+ * number changes what is in t->away from the last number to the next, or to 0
+ * at home. If somebody has put another home there, that is ours now.
+ */
+static void number(struct thread *t, uint64_t next)
+{
+	uint64_t away = t->visits;
+
+	if (!cas(&t->away, &away, next)) {
+		t->home = (leat_worker *)(uintptr_t)away;
+		stage_name(t);
+		store_relaxed(&t->left, away);
+		store_release(&t->away, next);
+	}
+	if (next != 0)
+		t->visits = next;
+}
+
+/* next_has_room: a visitor is not to be blocked by the stage after. */
+static bool next_has_room(const struct stage *s)
+{
+	return s->out->n != 1 || has_room(s->out->queue[0]);
+}
+
+/* run_place takes through what is there, as long as the next stage has room. */
+static void run_place(leat_worker *w)
+{
+	struct stage *s = w->stage;
+	uint64_t pos;
+	size_t n;
+
+	add_owned(&w->visits, 1);
+	for (int i = 0; i < BATCHES && next_has_room(s); i++) {
+		if (stage_take(w, &n, &pos) != 0)
+			break;
+		stage_run(w, n, pos);
+	}
+	stage_idle(w);
+}
+
+/* visit_stage runs a place of the stage, if there is one. It returns whether
+ * something is left to take, for whoever comes next. */
+static bool visit_stage(struct thread *t, struct stage *s)
+{
+	leat_worker *w = man_any(t, s, 0);
+
+	t->owes = false;
+	if (w == NULL)
+		return false;
+	perturb();
+	if (load_relaxed(&s->watching) == 0) {
+		place_leave(w);
+		return false;
+	}
+	number(t, t->visits + 2);
+	run_place(w);
+	store_release(&w->manned, 0);
+	fence_full();
+	return queue_ready_to_take(stage_input(w));
+}
+
+/* Down the chain, and again while something is left anywhere; what is left
+ * after that is for the stages' own threads. */
+void visit(struct thread *t, struct stage *s)
+{
+	struct stage *last = s;
+	bool left = true;
+
+	store_relaxed(&t->left, (uint64_t)(uintptr_t)t->home);
+	t->visits += 2;
+	store_release(&t->away, t->visits);
+	for (int sweep = 0; left && sweep < SWEEPS; sweep++) {
+		left = false;
+		for (struct stage *p = s; p <= last; p++) {
+			left |= visit_stage(t, p);
+			if (t->owes && p == last)
+				last++;
+		}
+	}
+	number(t, 0);
+	for (; left && s <= last; s++)
+		queue_chain(s->in->queue[0]);
+}

@@ -49,6 +49,11 @@
  *		use(result);
  *	rc = leat_close(c);
  *
+ * Threads: every worker has a thread, named after its row. Where waking it
+ * would cost more than the work, a function may run on the thread of another
+ * row instead: its worker, state and order are the same, and no two threads
+ * run one worker at a time, but thread-local variables are not the worker's.
+ *
  * Processes: after fork, only the parent may use a chain. The library has no
  * globals, no exit handlers and no signals; its workers block all signals.
  * C++ functions may be stages, but no exception may leave one: that ends the
@@ -121,7 +126,7 @@ typedef struct leat_stage {
 	 * open runs once per worker, in the worker's thread, before any item
 	 * of the chain moves; *state is what leat_state returns. A negative
 	 * return fails leat_open with that code. close gets every state whose
-	 * open returned 0, in the same thread, whatever happened since.
+	 * open returned 0 or more, whatever happened since.
 	 */
 	int (*open)(void **state, leat_worker *w);
 	/*
@@ -154,7 +159,8 @@ typedef struct leat_stage {
 #define LEAT_ROWS_MAX	 4096
 #define LEAT_WORKERS_MAX 4096
 
-/* A failure: which row, which item, why. It holds no pointers. */
+/* A failure: which row, which item, why. It holds no pointers. Its size is
+ * fixed for good. */
 typedef struct leat_report {
 	int code;	  /* 0: nothing failed */
 	uint32_t row;	  /* index in the table */
@@ -273,8 +279,9 @@ LEAT_API int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n);
  * leat_wait waits until all that was pushed before the call has left the
  * chain: through the sink, or into the results. A chain with a source has
  * then come to its end. Rows with a flush keep what they hold until the end of
- * input. Returns 0; the first failure's code; -ECANCELED after leat_cancel;
- * -EDEADLK as leat_push does. The chain remains usable.
+ * input. Returns 0; the first failure's code once that has ended the chain;
+ * -ECANCELED after leat_cancel; -EDEADLK as leat_push does. Skipped items do
+ * not count as failures here, but for leat_close. The chain remains usable.
  */
 LEAT_API int leat_wait(leat_chain *c);
 

@@ -41,15 +41,16 @@
 
 /* What a caller knows about a call; never changes while it is in flight. */
 enum call_flag {
-	CALL_SLOT = 1,	     /* the result goes to a slot */
-	CALL_MORE = 2,	     /* the record has a handle */
-	CALL_WATCHED = 4,    /* and the user has it too */
-	CALL_KEY_FAR = 8,    /* the key's place points to a struct far_key */
-	CALL_IN_FAR = 16,    /* the argument's place holds a pointer to it, or
-			      * if there is no place, the handle does */
-	CALL_IN_COPY = 32,   /* which points to a copy of ours */
-	CALL_IN_KEY = 64,    /* the argument is the key */
-	CALL_GIVEN_OUT = 128 /* leat_next has it, or has no use for it */
+	CALL_SLOT = 1,	   /* the result goes to a slot */
+	CALL_MORE = 2,	   /* the record has a handle */
+	CALL_WATCHED = 4,  /* and the user has it too */
+	CALL_KEY_FAR = 8,  /* the key's place points to a struct far_key */
+	CALL_IN_FAR = 16,  /* the argument's place points to it; if there is
+			    * none, the handle does */
+	CALL_IN_COPY = 32, /* which points to a copy of ours */
+	CALL_IN_KEY = 64,  /* the argument is the key */
+	CALL_IN_NEAR = 128 /* the argument, or the pointer to it, is in what
+			    * the key has left of its place */
 };
 
 /* What has become of it; the worker writes, and others once it finished. */

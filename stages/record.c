@@ -37,17 +37,25 @@ const void *call_key(const leat_fan *f, const struct call *c, size_t *size)
 	return call_place(c, f->key_at);
 }
 
+/* in_place is where the argument is in the record, NULL if it is not. */
+static void *in_place(const leat_fan *f, const struct call *c)
+{
+	if (c->flags & CALL_IN_NEAR)
+		return call_place(c, f->key_at + (c->key_size + 7u) / 8 * 8);
+	return f->in_room > 0 ? call_place(c, f->in_at) : NULL;
+}
+
 void *call_in(const leat_fan *f, const struct call *c)
 {
 	size_t size;
+	void *at;
 
 	if (c->flags & CALL_IN_KEY)
 		return (void *)(uintptr_t)call_key(f, c, &size);
+	at = in_place(f, c);
 	if (likely(!(c->flags & CALL_IN_FAR)))
-		return call_place(c, f->in_at);
-	if (f->in_room == 0)
-		return c->more->in;
-	return pointer_at(call_place(c, f->in_at));
+		return at;
+	return at == NULL ? c->more->in : pointer_at(at);
 }
 
 static struct leat_handle *more_new(leat_fan *f, struct call *c)
@@ -133,12 +141,22 @@ static int place_key(leat_fan *f, struct call *c, const leat_key *key)
 	return 0;
 }
 
+/* fits_near: the key leaves room for a small argument, or a pointer. */
+static bool fits_near(
+	const leat_fan *f, const struct call *c, const struct wish *w)
+{
+	return f->in_room == 0 && w->in != NULL && w->size <= 8 &&
+	       !(c->flags & CALL_KEY_FAR) &&
+	       (c->key_size + 7u) / 8 * 8 + 8 <= f->key_room;
+}
+
 /* needs_more: the record alone cannot hold all there is. */
-static bool needs_more(const leat_fan *f, const struct wish *w)
+static bool needs_more(
+	const leat_fan *f, const struct call *c, const struct wish *w)
 {
 	if (w->opts.handle != NULL)
 		return true;
-	return f->in_room == 0 && w->in != NULL;
+	return f->in_room == 0 && w->in != NULL && !(c->flags & CALL_IN_NEAR);
 }
 
 static int place_more(leat_fan *f, struct call *c, const struct wish *w)
@@ -147,7 +165,9 @@ static int place_more(leat_fan *f, struct call *c, const struct wish *w)
 
 	if (w->opts.slot != NULL)
 		c->flags |= CALL_SLOT;
-	if (likely(!needs_more(f, w))) {
+	if (fits_near(f, c, w))
+		c->flags |= CALL_IN_NEAR;
+	if (likely(!needs_more(f, c, w))) {
 		c->slot = w->opts.slot;
 		return 0;
 	}
@@ -170,13 +190,15 @@ static int place_more(leat_fan *f, struct call *c, const struct wish *w)
 static int place_in(leat_fan *f, struct call *c, const struct wish *w)
 {
 	void *far = (void *)(uintptr_t)w->in;
+	void *at;
 
 	if (w->in == NULL) {
 		c->flags |= CALL_IN_KEY;
 		return 0;
 	}
-	if (w->size > 0 && w->size <= f->in_room) {
-		memcpy(call_place(c, f->in_at), w->in, w->size);
+	at = in_place(f, c);
+	if (w->size > 0 && (w->size <= f->in_room || c->flags & CALL_IN_NEAR)) {
+		memcpy(at, w->in, w->size);
 		return 0;
 	}
 	if (w->size > 0) {
@@ -187,8 +209,8 @@ static int place_in(leat_fan *f, struct call *c, const struct wish *w)
 		c->flags |= CALL_IN_COPY;
 	}
 	c->flags |= CALL_IN_FAR;
-	if (f->in_room > 0)
-		pointer_put(call_place(c, f->in_at), far);
+	if (at != NULL)
+		pointer_put(at, far);
 	else
 		c->more->in = far;
 	return 0;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include "stages/table.h"
 
+#define SIZE_BIG  ((uint64_t)1 << 20) /* grows by less from here on */
 #define SIZE_MIN  128
 #define SIZE_MOST ((uint64_t)1 << 32)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -73,7 +74,7 @@ int table_grow(struct table *t)
 	struct table old = *t;
 
 	if (t->live > size / 2)
-		size *= 2;
+		size *= size < SIZE_BIG ? 4 : 2;
 	if (size > SIZE_MOST)
 		return -ENOMEM;
 	t->entry = new_entries(size);

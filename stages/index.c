@@ -95,26 +95,29 @@ static leat_key key_of(const leat_fan *f, const struct call *c)
 	return key;
 }
 
-/* unfile takes a call out of the table; its older one takes its place. A far
- * key of 8 bytes must hash as a near one does, hence hash_bytes. */
-static void unfile(leat_fan *f, struct call *c)
+/* unchain takes a call out from among the older ones of its key. */
+static void unchain(leat_fan *f, const struct call *c, const leat_key *key)
+{
+	struct call *newer = call_find(f, key);
+
+	while (newer != NULL && newer->old != c->id)
+		newer = newer->old == 0 ? NULL : call_at(f, newer->old);
+	if (newer != NULL)
+		newer->old = c->old;
+}
+
+/* unfile takes a call out of the table; its older one takes its place. */
+static void unfile(leat_fan *f, const struct call *c)
 {
 	leat_key key = key_of(f, c);
-	struct place p;
-	uint32_t *id;
+	uint64_t at = table_find(&f->table, hash_of(&key), c->id);
 
-	call_seek(f, &key, &p);
-	if (p.id == c->id && c->old == 0) {
-		table_remove(&f->table, p.at);
-		return;
-	}
-	if (p.id == 0)
-		return;
-	id = &f->table.entry[p.at].id;
-	while (*id != 0 && *id != c->id)
-		id = &call_at(f, *id)->old;
-	if (*id != 0)
-		*id = c->old;
+	if (at == TABLE_NOWHERE)
+		unchain(f, c, &key);
+	else if (c->old == 0)
+		table_remove(&f->table, at);
+	else
+		f->table.entry[at].id = c->old;
 }
 
 void call_unlink(leat_fan *f, struct call *c)

@@ -70,6 +70,20 @@ static inline uint64_t table_step(uint32_t hash)
 	return (hash * UINT64_C(0xD6E8FEB86659FD93)) >> 32 | 1;
 }
 
+#define TABLE_NOWHERE UINT64_MAX
+
+/* table_find is where that very pair is. */
+static inline uint64_t table_find(
+	const struct table *t, uint32_t hash, uint32_t id)
+{
+	uint64_t i = hash & t->mask;
+
+	for (; t->entry[i].id != 0; i = (i + table_step(hash)) & t->mask)
+		if (t->entry[i].id == id)
+			return i;
+	return TABLE_NOWHERE;
+}
+
 void table_put(struct table *t, uint64_t i, uint32_t hash, uint32_t id);
 void table_remove(struct table *t, uint64_t i);
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A demo runs its serial twin too, and compares. */
+#ifndef DEMOS_TWIN_H
+#define DEMOS_TWIN_H
+
+#include <stdio.h>
+#include <string.h>
+
+#include <leat.h>
+
+static inline double since(uint64_t start)
+{
+	return (double)(leat_now() - start) / 1e9;
+}
+
+/* compare prints the times, and returns the demo's exit status. */
+static inline int compare(const char *what, double took, double serially,
+	const void *fans, const void *twins, size_t size)
+{
+	printf("%s: took %.2f s, would have taken %.2f s: %.1f times as fast\n",
+		what, took, serially, serially / took);
+	if (memcmp(fans, twins, size) == 0)
+		return 0;
+	printf("%s: the results differ\n", what);
+	return 1;
+}
+
+#endif

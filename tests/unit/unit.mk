@@ -15,6 +15,9 @@ $(UNIT): $(UNIT_BIN)/%: $(UNIT_BIN)/%.o $(UNIT_BIN)/unit.o $(LIB_A)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(UNIT_WRAP) $(ALL_LDFLAGS) -lcriterion
 
+# Files of the kernel, made up.
+$(UNIT_BIN)/test_pool: UNIT_WRAP := -Wl,--wrap=fopen
+
 # One test at a time: several of them measure time.
 test-unit: $(UNIT)
 	@$(RUN) -t 120 $(UNIT:%='% -j1')

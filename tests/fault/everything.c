@@ -2,23 +2,25 @@
 /*
  * everything [-s SCENARIO]
  *
- * Each scenario is a chain. It runs again and again, and the first, second,
- * third ... use of a resource fails, at open or while running, until a run
- * needs none to fail: first that use alone, then all from there on. Every time
- * an error comes back, or the run is as good as it can be without; nothing is
- * left, nothing hangs, and every item is freed once. Last, each scenario must
- * equal its serial run while waits return early, with EINTR, EAGAIN, or for no
- * reason.
+ * Each scenario is a chain, and the last ones are fans. It runs again and
+ * again, and the first, second, third ... use of a resource fails, at open or
+ * while running, until a run needs none to fail: first that use alone, then all
+ * from there on. Every time an error comes back, or the run is as good as it
+ * can be without; nothing is left, nothing hangs, and every item is freed once.
+ * Last, each scenario must equal its serial run while waits return early, with
+ * EINTR, EAGAIN, or for no reason.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include "tests/fault/fault.h"
+#include "tests/stress/fanplay.h"
 #include "tests/stress/play.h"
 
 #define SCENARIOS 28
 #define NAMED	  8
+#define FANS	  6
 
 /* What a run needs while it runs: places for many outputs, undone or not, laid
  * down or not; and processors counted. */
@@ -126,6 +128,36 @@ static void scenario(uint32_t n)
 	fflush(stdout);
 }
 
+/* A fan of each shape, likewise. */
+static uint64_t fail_fan(uint64_t seed, enum fault_mode mode)
+{
+	uint64_t use, hits = 1;
+
+	for (use = 1; hits > 0; use++) {
+		fault_arm(mode, use);
+		fan_play(seed, true);
+		hits = fault_disarm();
+		check_left((uint32_t)seed);
+	}
+	return use - 2;
+}
+
+static void fans(void)
+{
+	for (uint64_t seed = 1; seed <= FANS; seed++) {
+		uint64_t once = fail_fan(seed, FAULT_ONCE);
+		uint64_t from = fail_fan(seed, FAULT_FROM);
+
+		fault_wakes(3);
+		fan_play(seed, false);
+		fault_wakes(0);
+		printf("fan %" PRIu64 ": %" PRIu64 " and %" PRIu64
+		       " uses failed\n",
+			seed, once, from);
+		fflush(stdout);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t from = 0, to = SCENARIOS;
@@ -139,6 +171,8 @@ int main(int argc, char **argv)
 	}
 	for (uint32_t n = from; n < to; n++)
 		scenario(n);
-	printf("%u passed, 0 failed\n", to - from);
+	if (from == 0)
+		fans();
+	printf("%u passed, 0 failed\n", to - from + (from ? 0 : FANS));
 	return 0;
 }

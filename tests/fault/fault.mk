@@ -13,16 +13,17 @@ FAULT_CALLS := malloc calloc realloc aligned_alloc strdup free fopen fclose \
 	pthread_cond_init pthread_cond_destroy pthread_attr_init \
 	pthread_attr_destroy pthread_attr_setstacksize pthread_setname_np \
 	sched_getaffinity __sched_cpualloc __sched_cpufree madvise syscall
+FAULT_RENAME := $(foreach f,$(FAULT_CALLS),--redefine-sym $f=fault_$f)
 FAULT_BIN := $(BUILD)/tests/fault
 FAULT_SHARED := $(patsubst %,$(BUILD)/tests/stress/%.o,\
-	lab items spec serial row sides play)
+	lab items spec serial row sides play fanplay)
 FAULT_A	:= $(FAULT_BIN)/libleat.a
 FAULT	:= $(FAULT_BIN)/everything
 
 $(FAULT_A): $(LIB_A) tests/fault/fault.mk
 	@mkdir -p $(@D)
 	$(call say,COPY)
-	$(Q)$(OBJCOPY) $(foreach f,$(FAULT_CALLS),--redefine-sym $f=fault_$f) $< $@
+	$(Q)$(OBJCOPY) $(FAULT_RENAME) $< $@
 
 $(FAULT): %: %.o $(FAULT_BIN)/fault.o $(FAULT_SHARED) $(FAULT_A)
 	$(call say,LD)

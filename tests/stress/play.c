@@ -279,8 +279,8 @@ static void check_results(struct run *r, struct expect *e, bool whole)
 
 /* unharmed: resources failed, but no item did for want of them: then nothing
  * may be missing. */
-static bool unharmed(const struct run *r, const struct expect *e,
-	const leat_report *report)
+static bool unharmed(
+	const struct run *r, const struct expect *e, const leat_report *report)
 {
 	return r->faulty && e->failures == 0 && report->code == 0 &&
 	       r->spec->event == EVENT_NONE;

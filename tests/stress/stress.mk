@@ -11,7 +11,7 @@ TESTS_LONG += long-stress
 STRESS_BIN := $(BUILD)/tests/stress
 STRESS_SHARED := lab items history spec serial row sides play perturb
 STRESS_COMMON := $(STRESS_SHARED:%=$(STRESS_BIN)/%.o)
-STRESS_NAMES := chains errors_meet_bounds linear queues waits
+STRESS_NAMES := chains errors_meet_bounds linear queues flat waits
 STRESS	:= $(STRESS_NAMES:%=$(STRESS_BIN)/%)
 STRESS_P := $(STRESS:%=%-perturbed)
 
@@ -38,9 +38,28 @@ $(STRESS_P): $(STRESS_BIN)/%-perturbed: $(STRESS_BIN)/%.o $(STRESS_COMMON) \
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
 # Seconds of random chains: longer under a sanitizer.
-STRESS_T = $(if $(SAN),15,4)
+STRESS_T = $(if $(SAN),10,4)
 
-test-stress: $(STRESS) $(STRESS_P)
+# The soak's library also fails on demand; see tests/fault.
+SOAK	:= $(STRESS_BIN)/soak
+SOAK_A	:= $(STRESS_BIN)/libleat-soak.a
+MINUTES	?= 1
+
+$(SOAK_A): $(PERTURBED_A) tests/fault/fault.mk
+	@mkdir -p $(@D)
+	$(call say,COPY)
+	$(Q)$(OBJCOPY) $(FAULT_RENAME) $< $@
+
+$(SOAK): $(SOAK).o $(STRESS_BIN)/fanplay.o $(FAULT_BIN)/fault.o \
+	$(STRESS_COMMON) $(SOAK_A)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# make soak MINUTES=n
+soak: $(SOAK)
+	$(SOAK) -m $(MINUTES)
+
+test-stress: $(STRESS) $(STRESS_P) $(SOAK)
 	@$(RUN) -t 120 \
 		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
 		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)' \
@@ -49,9 +68,11 @@ test-stress: $(STRESS) $(STRESS_P)
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \
 		'$(STRESS_BIN)/linear-perturbed -n 5000' \
-		'$(STRESS_BIN)/waits' '$(STRESS_BIN)/waits-perturbed'
+		'$(STRESS_BIN)/waits' '$(STRESS_BIN)/waits-perturbed' \
+		$(if $(SAN),,'$(STRESS_BIN)/flat -n 1000000') \
+		'$(SOAK) -t 4'
 
-long-stress: $(STRESS) $(STRESS_P)
+long-stress: $(STRESS) $(STRESS_P) $(SOAK)
 	@$(RUN) -t 600 \
 		'$(STRESS_BIN)/chains -t 120' \
 		'$(STRESS_BIN)/chains-perturbed -t 120' \
@@ -60,7 +81,9 @@ long-stress: $(STRESS) $(STRESS_P)
 		'$(STRESS_BIN)/queues -x 50' \
 		'$(STRESS_BIN)/queues-perturbed -x 10' \
 		'$(STRESS_BIN)/linear -n 200000' \
-		'$(STRESS_BIN)/linear-perturbed -n 200000'
+		'$(STRESS_BIN)/linear-perturbed -n 200000' \
+		'$(STRESS_BIN)/flat -n 10000000' \
+		'$(SOAK) -m 3'
 
-.PHONY: test-stress long-stress
--include $(STRESS:=.d) $(STRESS_COMMON:.o=.d) $(PERTURBED_OBJ:.o=.d)
+.PHONY: test-stress long-stress soak
+-include $(STRESS:=.d) $(SOAK).d $(STRESS_BIN)/fanplay.d $(STRESS_COMMON:.o=.d) $(PERTURBED_OBJ:.o=.d)

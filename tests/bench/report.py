@@ -145,6 +145,7 @@ def page(results):
     yield "item (W8: in all); it holds also where others used the machine."
     yield ""
     yield from machine()
+    yield from warning(results)
     yield ""
     yield "## leat beside its bars"
     yield ""
@@ -155,6 +156,20 @@ def page(results):
         others = some.get("others") or 0
         yield f"{some['unit']}; others used {others:.0%} of the machine\n"
         yield from group(workload, row)
+
+
+def warning(results):
+    """A sentence about a machine that was not free, or nothing."""
+    shares = [next(iter(row.values())).get("others") or 0
+              for row in results.rows.values()]
+    mean = sum(shares) / max(1, len(shares))
+    if mean > 0.1:
+        yield ""
+        yield f"**Others used {mean:.0%} of the machine during this run.** " \
+              "Times of systems with several"
+        yield "threads are then too high, and bars relative to the serial " \
+              "loop cannot be judged;"
+        yield "the processor times below hold."
 
 
 def main():

@@ -342,13 +342,12 @@ void leat_queue_cancel(leat_queue *q)
 void leat_queue_stats_sized(
 	leat_queue *q, leat_queue_counts *counts, size_t size)
 {
-	leat_queue_counts c = {
-		.popped = queue_popped(q),
-		.pushed = queue_pushed(q),
-		.high_water = load_relaxed(&q->ring.high),
-		.capacity = q->ring.capacity,
-	};
+	leat_queue_counts c = {.capacity = q->ring.capacity};
 
+	/* In this order, so that no more is popped than pushed. */
+	c.popped = queue_popped(q);
+	c.pushed = queue_pushed(q);
+	c.high_water = load_relaxed(&q->ring.high);
 	c.depth = c.pushed - c.popped;
 	if (c.depth > c.capacity)
 		c.depth = c.capacity;

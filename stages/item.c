@@ -359,34 +359,49 @@ static bool source_retryable(leat_worker *w, uint64_t seq)
 	return outcome != ENDED;
 }
 
-size_t items_source(leat_worker *w, size_t n, bool *more)
+static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 {
 	const leat_chain *c = w->stage->chain;
-	uint64_t first = load_relaxed(&w->tally.taken);
 	leat_fn fn = w->stage->row.source;
 	struct counts counts = {0};
-	size_t made = 0;
+	size_t made;
 
 	w->in = NULL;
-	while (made < n) {
+	for (made = 0; made < n; made++) {
 		void *out = NULL;
 		int rc;
 
-		*more = !chain_stopping(c);
-		if (*more && w->stage->row.retries > 0) {
-			*more = source_retryable(w, first + made);
-		} else if (*more) {
-			w->seq = first + made;
-			rc = fn(NULL, &out, w);
-			if (!settle_plain(w, NULL, NULL, out, rc, &counts))
-				*more = settle(w, NULL, out, rc) != ENDED;
-		}
-		if (!*more)
+		if (chain_stopping(c)) {
+			*more = false;
 			break;
-		made++;
+		}
+		w->seq = first + made;
+		rc = fn(NULL, &out, w);
+		if (!settle_plain(w, NULL, NULL, out, rc, &counts) &&
+			settle(w, NULL, out, rc) == ENDED) {
+			*more = false;
+			break;
+		}
+	}
+	add_counts(w, &counts);
+	return made;
+}
+
+size_t items_source(leat_worker *w, size_t n, bool *more)
+{
+	uint64_t first = load_relaxed(&w->tally.taken);
+	size_t made = 0;
+
+	if (likely(w->stage->row.retries == 0)) {
+		made = source_plain(w, first, n, more);
+	} else {
+		while (made < n && *more) {
+			*more = !chain_stopping(w->stage->chain) &&
+				source_retryable(w, first + made);
+			made += *more;
+		}
 	}
 	add_owned(&w->tally.taken, made);
-	add_counts(w, &counts);
 	return made;
 }
 

@@ -111,13 +111,9 @@ void stage_idle(leat_worker *w)
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
 	leat_queue *q = stage_input(w);
-	int rc;
 
 	claim_low(w, q);
-	rc = queue_take(q, w->batch, w->grain, n, pos);
-	if (rc != 0)
-		stage_idle(w);
-	return rc;
+	return queue_take(q, w->batch, w->grain, n, pos);
 }
 
 void stage_run(leat_worker *w, size_t n, uint64_t pos)
@@ -137,6 +133,8 @@ static int take_at(leat_worker *w, size_t *n, uint64_t *pos)
 	if (unlikely(w->n_held > 0))
 		held_retry(w);
 	rc = stage_take(w, n, pos);
+	if (rc != 0)
+		stage_idle(w);
 	if (rc == LEAT_END && w->n_held > 0) {
 		worker_rest(w, held_due(w));
 		rc = -EAGAIN;

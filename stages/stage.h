@@ -15,7 +15,7 @@
 #include "queues/queue.h"
 #include "stages/edge.h"
 
-#define GRAIN_MAX 128  /* items taken at a time, at most */
+#define GRAIN_MAX 256  /* items taken at a time, at most */
 #define GRAIN_NS  8000 /* and no more than what takes this long */
 #define OUT_MIN	  256  /* places for outputs, at first */
 #define HELD_MAX  64   /* items that wait to be retried, by worker */
@@ -134,10 +134,8 @@ void *stage_main(void *thread);
 /* stage_account closes a batch of n items in a place, on its thread. */
 void stage_account(leat_worker *w, size_t n);
 
-/*
- * stage_take fills w->batch and sets *n and *pos. Returns as queue_take does;
- * unless it is 0 the worker has nothing any more but what it holds.
- */
+/* stage_take fills w->batch and sets *n and *pos. Returns as queue_take does;
+ * unless it is 0, stage_idle is due. */
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos);
 
 /* stage_idle: nothing is claimed in this place any more but what is held. */

@@ -9,7 +9,7 @@
 #define VISIT_NS UINT64_C(100000000)
 #define TICK	 LEAT_MS
 #else
-#define LIGHT_NS 16		/* an item that takes longer is not light */
+#define LIGHT_NS 12		/* an item that takes longer is not light */
 #define VISIT_NS 4000		/* more work than this is for other threads */
 #define TICK	 (10 * LEAT_MS) /* of a watcher */
 #endif
@@ -257,22 +257,17 @@ bool visit_welcome(struct stage *s, size_t n)
 	return false;
 }
 
-/*
- * number changes what is in t->away from the last number to the next, or to 0
- * at home. If somebody has put another home there, that is ours now.
- */
-static void number(struct thread *t, uint64_t next)
+/* come_home ends a visit. If somebody has taken the home meanwhile, there is
+ * another one instead of the visit's number. */
+static void come_home(struct thread *t)
 {
 	uint64_t away = t->visits;
 
-	if (!cas(&t->away, &away, next)) {
-		t->home = (leat_worker *)(uintptr_t)away;
-		stage_name(t);
-		store_relaxed(&t->left, away);
-		store_release(&t->away, next);
-	}
-	if (next != 0)
-		t->visits = next;
+	if (cas(&t->away, &away, 0))
+		return;
+	t->home = (leat_worker *)(uintptr_t)away;
+	stage_name(t);
+	store_release(&t->away, 0);
 }
 
 /* next_has_room: a visitor is not to be blocked by the stage after. */
@@ -290,9 +285,13 @@ static void run_place(leat_worker *w)
 
 	add_owned(&w->visits, 1);
 	for (int i = 0; i < BATCHES && next_has_room(s); i++) {
+		uint32_t grain = w->grain;
+
 		if (stage_take(w, &n, &pos) != 0)
 			break;
 		stage_run(w, n, pos);
+		if (n < grain)
+			break;
 	}
 	stage_idle(w);
 }
@@ -311,7 +310,6 @@ static bool visit_stage(struct thread *t, struct stage *s)
 		place_leave(w);
 		return false;
 	}
-	number(t, t->visits + 2);
 	run_place(w);
 	store_release(&w->manned, 0);
 	fence_full();
@@ -336,7 +334,7 @@ void visit(struct thread *t, struct stage *s)
 				last++;
 		}
 	}
-	number(t, 0);
+	come_home(t);
 	for (; left && s <= last; s++)
 		queue_chain(s->in->queue[0]);
 }

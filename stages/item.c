@@ -175,7 +175,8 @@ static bool is_new(
 	return out != NULL && (out != in || took || passed);
 }
 
-/* failed: an attempt has. It can be repeated, or the item fails. */
+/* failed: an attempt has. It can be repeated, unless the chain is halted by
+ * then and the item cancelled; or the item fails. */
 static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 {
 	const leat_stage *row = &w->stage->row;
@@ -184,7 +185,7 @@ static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 		discard(w, out);
 	if (row->retries > 0) {
 		undo(w);
-		if (w->attempt < row->retries && !chain_halted(w->stage->chain))
+		if (w->attempt < row->retries)
 			return AGAIN;
 	}
 	return fail(w, w->odd & ODD_PASSED ? NULL : in, code);

@@ -101,7 +101,7 @@ bench: bench-programs
 
 # A few rows, to see that the benchmark still builds and computes.
 TESTS_LONG += bench-short
-BENCH_SHORT := --quick --rounds 1 --peers mutex-inside \
+BENCH_SHORT := --quick --rounds 1 --peers mutex-inside --results short.jsonl \
 	       --workloads W1,W3,W5,W6,queue
 bench-short: $(addprefix $(BENCH)/,serial leat mutex-inside)
 	@$(RUN) 'tests/bench/bench.py --build $(BENCH) $(BENCH_SHORT)'

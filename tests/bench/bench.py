@@ -508,6 +508,7 @@ def arguments():
     parser.add_argument("--build", default="build/bench")
     parser.add_argument("--photo", default="build/demo/photo.jpg")
     parser.add_argument("--thumbs", default="demos/thumbs")
+    parser.add_argument("--results", default="results.jsonl")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", default="")
@@ -520,7 +521,7 @@ def main():
     bench, systems = Bench(options), chosen(options)
     wanted = options.workloads.replace(",", " ").split()
     failed = False
-    with open(os.path.join(options.build, "results.jsonl"), "w") as out:
+    with open(os.path.join(options.build, options.results), "w") as out:
         for name, group in rows(options.quick).items():
             if name not in (wanted or USUAL):
                 continue

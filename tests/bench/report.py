@@ -117,7 +117,7 @@ def machine():
     yield f"* {first_line('/proc/cpuinfo', 'model name')}, " \
           f"{said('nproc')} processors, {platform.machine()}, " \
           f"{first_line('/proc/meminfo', 'MemTotal')} of memory"
-    yield f"* Linux {platform.release()}, {said('gcc', '--version')}"
+    yield f"* Linux {platform.release().split('-')[0]}, {said('gcc', '--version')}"
     yield f"* commit {said('git', 'rev-parse', '--short', 'HEAD')}"
 
 

@@ -19,6 +19,7 @@ FAULT_SHARED := $(patsubst %,$(BUILD)/tests/stress/%.o,\
 	lab items spec serial row sides play fanplay)
 FAULT_A	:= $(FAULT_BIN)/libleat.a
 FAULT	:= $(FAULT_BIN)/everything
+FAULT_FANS := $(FAULT_BIN)/fans
 
 $(FAULT_A): $(LIB_A) tests/fault/fault.mk
 	@mkdir -p $(@D)
@@ -29,12 +30,17 @@ $(FAULT): %: %.o $(FAULT_BIN)/fault.o $(FAULT_SHARED) $(FAULT_A)
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-fault-each: $(FAULT)
-	@$(RUN) -t 120 'tests/fault/symbols $(LIB_A)' '$(FAULT)'
+$(FAULT_FANS): %: %.o $(FAULT_BIN)/fault.o $(FAULT_SHARED) $(FAULT_A)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+fault-each: $(FAULT) $(FAULT_FANS)
+	@$(RUN) -t 120 'tests/fault/symbols $(LIB_A)' '$(FAULT)' \
+		'$(FAULT_FANS)'
 
 # Scenarios with much to fail while running; the sanitizers are slow.
-fault-some: $(FAULT)
-	@$(RUN) -t 120 '$(FAULT) -s 4' '$(FAULT) -s 6'
+fault-some: $(FAULT) $(FAULT_FANS)
+	@$(RUN) -t 120 '$(FAULT) -s 4' '$(FAULT) -s 6' '$(FAULT_FANS) 3'
 
 .PHONY: fault-each fault-some
--include $(FAULT:=.d) $(FAULT_BIN)/fault.d
+-include $(FAULT:=.d) $(FAULT_FANS:=.d) $(FAULT_BIN)/fault.d

@@ -34,6 +34,7 @@ static void hand_all(leat_fan *f)
 	if (n == 0)
 		return;
 	push(f, calls, n);
+	perturb();
 	store_release(&f->handed, to);
 }
 
@@ -53,6 +54,7 @@ void hand_over(leat_fan *f)
 	do {
 		store_release(&f->handing, 1);
 		fence_full();
+		perturb();
 		hand_all(f);
 		state = 1;
 	} while (!cas(&f->handing, &state, 0));
@@ -71,6 +73,7 @@ void hand_new(leat_fan *f)
 {
 	uint64_t handed;
 
+	perturb();
 	fence_full();
 	handed = load_relaxed(&f->handed);
 	if (load_relaxed(&f->made) - handed >= COMPANY ||
@@ -86,6 +89,7 @@ void hand_last(leat_fan *f, struct lane *lane)
 		return;
 	lane->looked = tail;
 	fence_full();
+	perturb();
 	if (load_relaxed(&f->made) != load_relaxed(&f->handed))
 		hand_over(f);
 }

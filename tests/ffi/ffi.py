@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Drives chains and a queue from Python with nothing but ctypes.
+"""Drives chains, a queue and fans from Python with nothing but ctypes.
 
 ffi.py LIBRARY: what another language needs must be exported, no inline
 function or macro may be in the way, and stage functions may be callbacks.
@@ -73,6 +73,35 @@ class Counts(c.Structure):
             "blocked_in_ns", "blocked_out_ns")]
 
 
+class Key(c.Structure):
+    _fields_ = [("bytes", c.c_char_p), ("size", c.c_size_t),
+                ("word", c.c_uint64 * 2)]
+
+
+class Done(c.Structure):
+    _fields_ = [("key", c.c_void_p), ("key_size", c.c_size_t),
+                ("out", c.POINTER(c.c_uint64)), ("code", c.c_int),
+                ("reserved", c.c_uint32), ("seq", c.c_uint64),
+                ("text", c.c_char_p), ("call", c.c_void_p)]
+
+
+CALL = c.CFUNCTYPE(c.c_int, c.POINTER(c.c_uint64), c.POINTER(c.c_uint64),
+                   c.c_void_p)
+APPLY = c.CFUNCTYPE(None, c.c_void_p, c.c_void_p, c.c_size_t)
+
+
+class FanOpts(c.Structure):
+    _fields_ = [("fn", CALL), ("arg", c.c_void_p)] + [
+        (name, c.c_size_t) for name in ("out_size", "in_size", "key_size")] + [
+        (name, c.c_uint32) for name in (
+            "workers", "queue", "flags", "callers", "retries", "reserved")] + [
+        ("backoff_ns", c.c_uint64)] + [
+        (name, c.c_void_p) for name in (
+            "free_in", "free_out", "open", "close", "done", "done_arg")] + [
+        ("name", c.c_char_p), ("stack", c.c_uint64),
+        ("report", c.POINTER(Report))]
+
+
 class QueueOpts(c.Structure):
     _fields_ = [
         ("capacity", c.c_uint64),
@@ -112,7 +141,17 @@ def load(path):
             ("queue_pop", c.c_int, p, pp),
             ("queue_pop_until", c.c_int, p, pp, c.c_uint64),
             ("queue_end", None, p),
-            ("queue_close", None, p)):
+            ("queue_close", None, p),
+            ("fan_open_sized", c.c_int, pp, c.POINTER(FanOpts), size),
+            ("call", c.c_int, p, Key, p, size),
+            ("call_into", c.c_int, p, p, p, size),
+            ("fan_wait", c.c_int, p),
+            ("result", c.c_int, p, Key, pp),
+            ("each_sized", c.c_int, p, c.POINTER(Done), size),
+            ("fan_failure_sized", c.c_int, p, c.POINTER(Done), size),
+            ("next_sized", c.c_int, p, c.POINTER(Done), size, c.c_uint64),
+            ("apply", c.c_int, p, APPLY, p, p, size),
+            ("fan_close", c.c_int, p)):
         fn = getattr(leat, "leat_" + name)
         fn.restype, fn.argtypes = result, args
     leat.leat_error.restype = c.c_int
@@ -284,6 +323,78 @@ def a_queue_between_two_python_threads(leat):
     leat.leat_queue_close(queue)
 
 
+def u64(n):
+    return Key(None, 8, (n, 0))
+
+
+def text(s):
+    return Key(s, len(s) + 1)
+
+
+def open_fan(leat, **options):
+    fan, opts = c.c_void_p(), FanOpts(out_size=8, workers=2, **options)
+    assert leat.leat_fan_open_sized(
+        c.byref(fan), c.byref(opts), c.sizeof(opts)) == 0
+    return fan
+
+
+def a_fan_gives_the_serial_result(leat):
+    log = []
+
+    @APPLY
+    def append(_, value, size):
+        log.append(c.cast(value, c.POINTER(c.c_uint64))[0])
+
+    @CALL
+    def square(n, out, worker):
+        if n[0] == 13:
+            return leat.leat_error(c.c_void_p(worker), c.c_int(-errno.EDOM),
+                                   b"%s", b"unlucky")
+        leat.leat_apply(worker, append, None, n, 8)
+        out[0] = n[0] * n[0]
+        return 0
+
+    fan = open_fan(leat, fn=square)
+    slot, five = c.c_uint64(), c.c_uint64(5)
+    for n in range(100):
+        assert leat.leat_call(fan, u64(n), None, 0) == 0
+    assert leat.leat_call(fan, u64(7), None, 0) == -errno.EEXIST
+    assert leat.leat_call(fan, text(b"five"), c.byref(five), 8) == 0
+    assert leat.leat_call_into(
+        fan, c.addressof(slot), c.byref(five), 8) == 0
+    assert leat.leat_fan_wait(fan) == -errno.EDOM
+    assert slot.value == 25
+    assert log == [n for n in range(100) if n != 13] + [5, 5]
+    out = c.c_void_p()
+    assert leat.leat_result(fan, text(b"five"), c.byref(out)) == 0
+    assert c.cast(out, c.POINTER(c.c_uint64))[0] == 25
+    done, got = Done(), []
+    while leat.leat_each_sized(fan, c.byref(done), c.sizeof(done)) == 0:
+        got.append(done.out[0] if done.code == 0 else done.text)
+    assert got == [n * n if n != 13 else b"unlucky"
+                   for n in range(100)] + [25], got
+    assert leat.leat_fan_failure_sized(
+        fan, c.byref(done), c.sizeof(done)) == -errno.EDOM
+    assert leat.leat_fan_close(fan) == 0
+
+
+def calls_as_they_complete(leat):
+    @CALL
+    def double(n, out, worker):
+        out[0] = 2 * n[0]
+        return 0
+
+    fan, done, got = open_fan(leat, fn=double, flags=4), Done(), {}
+    for n in range(100):
+        assert leat.leat_call(fan, u64(n), None, 0) == 0
+    while (rc := leat.leat_next_sized(
+            fan, c.byref(done), c.sizeof(done), 2**64 - 1)) == 0:
+        key = c.cast(done.key, c.POINTER(c.c_uint64))[0]
+        got[key] = done.out[0]
+    assert rc == END and got == {n: 2 * n for n in range(100)}
+    assert leat.leat_fan_close(fan) == 0
+
+
 def time_and_version(leat):
     queue, opts = c.c_void_p(), QueueOpts(capacity=1)
     assert leat.leat_queue_open_sized(
@@ -304,6 +415,8 @@ TESTS = (
     a_failure_names_row_item_attempt_and_reason,
     a_bad_table_is_refused_by_name,
     a_queue_between_two_python_threads,
+    a_fan_gives_the_serial_result,
+    calls_as_they_complete,
     time_and_version,
 )
 

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What the headers promise to C++ users, used.
+
+TESTS += test-cxx
+TESTS_ASAN += test-cxx
+
+CXX_FAN	:= $(BUILD)/tests/cxx/fan
+
+$(CXX_FAN): tests/cxx/fan.cpp $(LIB_A) $(HEADERS)
+	@mkdir -p $(@D)
+	$(call say,CXX)
+	$(Q)$(CXX) -std=c++11 -Wall -Wextra -Wpedantic -Wshadow -Werror -O2 -g \
+		-Iinclude -o $@ $< $(LIB_A) $(ALL_LDFLAGS)
+
+test-cxx: $(CXX_FAN)
+	@$(RUN) $(CXX_FAN)
+
+.PHONY: test-cxx

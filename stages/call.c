@@ -15,7 +15,7 @@ static int admit(leat_fan *f, const struct wish *w)
 
 	if (unlikely(table_reserve(&f->table) < 0))
 		return -ENOMEM;
-	call_seek(f, &w->key, &p);
+	call_seek(f, w->key, &p);
 	if (p.id != 0 && !(f->opts.flags & LEAT_FAN_REPLACE) &&
 		call_is_new(f, call_at(f, p.id)))
 		return -EEXIST;
@@ -23,9 +23,9 @@ static int admit(leat_fan *f, const struct wish *w)
 	if (unlikely(c == NULL))
 		return -ENOMEM;
 	call_file(f, c, &p);
-	f->chores += p.id != 0 || w->opts.slot != NULL;
-	if (w->opts.handle != NULL)
-		*w->opts.handle = c->more;
+	f->chores += p.id != 0 || w->slot != NULL;
+	if (w->handle != NULL)
+		*w->handle = c->more;
 	if (unlikely(f->made - load_acquire(&f->handed) == PENDING))
 		hand_over_to(f, f->made);
 	f->pending[f->made % PENDING] = c;
@@ -115,24 +115,31 @@ static bool is_key(const leat_key *key)
 	return key->size > 0;
 }
 
+/* make_late waits for room and makes the call then; apart, so that the usual
+ * call need not save what only this needs. */
+static __attribute__((noinline)) int make_late(
+	leat_fan *f, const struct wish *w)
+{
+	uint64_t since = leat_now();
+	int rc = -EAGAIN;
+
+	while (rc == -EAGAIN && w->deadline != 0) {
+		rc = await_room(f, w->deadline, since);
+		if (rc == 0)
+			rc = make(f, w);
+	}
+	return rc;
+}
+
 static int call(leat_fan *f, const struct wish *w)
 {
-	uint64_t deadline = w->opts.deadline, since = 0;
 	int rc;
 
-	if (unlikely(!is_key(&w->key)))
+	if (unlikely(!is_key(w->key)))
 		return -EINVAL;
-	if (deadline == 0)
-		deadline = LEAT_NEVER;
-	while (unlikely((rc = make(f, w)) == -EAGAIN)) {
-		if (w->try)
-			return rc;
-		if (since == 0)
-			since = leat_now();
-		rc = await_room(f, deadline, since);
-		if (rc < 0)
-			return rc;
-	}
+	rc = make(f, w);
+	if (unlikely(rc == -EAGAIN))
+		rc = make_late(f, w);
 	if (unlikely(rc < 0))
 		return rc;
 	if (!f->alone && unlikely(fan_inside(f)))
@@ -143,24 +150,27 @@ static int call(leat_fan *f, const struct wish *w)
 
 int leat_call(leat_fan *f, leat_key key, const void *in, size_t size)
 {
-	struct wish w = {.key = key, .in = in, .size = size};
+	struct wish w = {
+		.key = &key, .in = in, .size = size, .deadline = LEAT_NEVER};
 
 	return call(f, &w);
 }
 
 int leat_trycall(leat_fan *f, leat_key key, const void *in, size_t size)
 {
-	struct wish w = {.key = key, .in = in, .size = size, .try = true};
+	struct wish w = {.key = &key, .in = in, .size = size};
 
 	return call(f, &w);
 }
 
 int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
 {
-	struct wish w = {.key = leat_u64((uint64_t)(uintptr_t)slot),
+	leat_key key = leat_u64((uint64_t)(uintptr_t)slot);
+	struct wish w = {.key = &key,
 		.in = in,
 		.size = size,
-		.opts.slot = slot};
+		.slot = slot,
+		.deadline = LEAT_NEVER};
 
 	return call(f, &w);
 }
@@ -168,10 +178,19 @@ int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
 int leat_call_sized(leat_fan *f, leat_key key, const void *in, size_t size,
 	const leat_call_opts *opts, size_t opts_size)
 {
-	struct wish w = {.key = key, .in = in, .size = size};
-	int rc = 0;
+	struct wish w = {
+		.key = &key, .in = in, .size = size, .deadline = LEAT_NEVER};
+	leat_call_opts o;
+	int rc;
 
-	if (opts != NULL)
-		rc = sized_take(&w.opts, sizeof(w.opts), opts, opts_size);
-	return rc < 0 ? rc : call(f, &w);
+	if (opts == NULL)
+		return call(f, &w);
+	rc = sized_take(&o, sizeof(o), opts, opts_size);
+	if (rc < 0)
+		return rc;
+	w.slot = o.slot;
+	w.handle = o.handle;
+	if (o.deadline != 0)
+		w.deadline = o.deadline;
+	return call(f, &w);
 }

@@ -210,11 +210,12 @@ leat_fan *fan_of(const leat_worker *w);
 
 /* What a call is made of. */
 struct wish {
-	leat_key key;
+	const leat_key *key;
 	const void *in;
 	size_t size;
-	leat_call_opts opts;
-	bool try;
+	void *slot;
+	leat_handle **handle;
+	uint64_t deadline; /* 0: do not wait */
 };
 
 /* call_record makes a record, which nothing knows yet; NULL without memory. */

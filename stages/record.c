@@ -154,7 +154,7 @@ static bool fits_near(
 static bool needs_more(
 	const leat_fan *f, const struct call *c, const struct wish *w)
 {
-	if (w->opts.handle != NULL)
+	if (w->handle != NULL)
 		return true;
 	return f->in_room == 0 && w->in != NULL && !(c->flags & CALL_IN_NEAR);
 }
@@ -163,22 +163,22 @@ static int place_more(leat_fan *f, struct call *c, const struct wish *w)
 {
 	struct leat_handle *more;
 
-	if (w->opts.slot != NULL)
+	if (w->slot != NULL)
 		c->flags |= CALL_SLOT;
 	if (fits_near(f, c, w))
 		c->flags |= CALL_IN_NEAR;
 	if (likely(!needs_more(f, c, w))) {
-		c->slot = w->opts.slot;
+		c->slot = w->slot;
 		return 0;
 	}
 	more = more_new(f, c);
 	if (more == NULL)
 		return -ENOMEM;
-	more->slot = w->opts.slot;
+	more->slot = w->slot;
 	c->more = more;
 	c->flags |= CALL_MORE;
 	f->owns = true;
-	if (w->opts.handle != NULL) {
+	if (w->handle != NULL) {
 		c->flags |= CALL_WATCHED;
 		more->freed = false;
 	}
@@ -216,15 +216,46 @@ static int place_in(leat_fan *f, struct call *c, const struct wish *w)
 	return 0;
 }
 
-static int fill(leat_fan *f, struct call *c, const struct wish *w)
+static __attribute__((noinline)) int fill(
+	leat_fan *f, struct call *c, const struct wish *w)
 {
-	int rc = place_key(f, c, &w->key);
+	int rc = place_key(f, c, w->key);
 
 	if (rc == 0)
 		rc = place_more(f, c, w);
 	if (rc == 0)
 		rc = place_in(f, c, w);
 	return rc;
+}
+
+/* fill_plain does what fill does for the commonest call: an integer, or a
+ * pair, is the key and the argument too. */
+static inline bool fill_plain(
+	const leat_fan *f, struct call *c, const struct wish *w)
+{
+	const leat_key *key = w->key;
+
+	if (key->bytes != NULL || key->size > f->key_room || w->in != NULL ||
+		w->handle != NULL)
+		return false;
+	c->flags = w->slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
+	c->key_size = (uint16_t)key->size;
+	c->slot = w->slot;
+	memcpy(call_place(c, f->key_at), key->word, sizeof(key->word[0]));
+	if (key->size > sizeof(key->word[0]))
+		memcpy(call_place(c, f->key_at), key->word, sizeof(key->word));
+	return true;
+}
+
+static __attribute__((noinline)) struct call *give_up(
+	leat_fan *f, struct call *c)
+{
+	uint32_t id = c->id;
+
+	c->code = -ENOMEM;
+	call_release(f, c);
+	store_give(&f->store, id);
+	return NULL;
 }
 
 struct call *call_record(leat_fan *f, const struct wish *w)
@@ -234,13 +265,17 @@ struct call *call_record(leat_fan *f, const struct wish *w)
 
 	if (unlikely(c == NULL))
 		return NULL;
-	*c = (struct call){.seq = f->made, .prev = f->last, .id = id};
-	if (likely(fill(f, c, w) == 0))
+	c->seq = f->made;
+	c->next = 0;
+	c->prev = f->last;
+	c->old = 0;
+	c->id = id;
+	c->code = 0;
+	c->flags = 0;
+	c->fate = 0;
+	if (likely(fill_plain(f, c, w)) || fill(f, c, w) == 0)
 		return c;
-	c->code = -ENOMEM;
-	call_release(f, c);
-	store_give(&f->store, id);
-	return NULL;
+	return give_up(f, c);
 }
 
 void call_show(

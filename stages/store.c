@@ -58,7 +58,7 @@ static int add_slab(struct store *s)
 	return 0;
 }
 
-void *store_take(struct store *s, uint32_t *id)
+void *store_take_more(struct store *s, uint32_t *id)
 {
 	void *record;
 

@@ -22,9 +22,6 @@ struct store {
 void store_init(struct store *s, size_t size);
 void store_fini(struct store *s);
 
-/* store_take returns a record with garbage in it, and its id; NULL without
- * memory. */
-void *store_take(struct store *s, uint32_t *id);
 void store_give(struct store *s, uint32_t id);
 
 static inline void *store_at(const struct store *s, uint32_t id)
@@ -33,6 +30,19 @@ static inline void *store_at(const struct store *s, uint32_t id)
 	uint32_t mask = (UINT32_C(1) << s->shift) - 1;
 
 	return s->slab[i >> s->shift] + (i & mask) * s->size;
+}
+
+/* store_take_more is store_take when there is no fresh record at hand. */
+void *store_take_more(struct store *s, uint32_t *id);
+
+/* store_take returns a record with garbage in it, and its id; NULL without
+ * memory. */
+static inline void *store_take(struct store *s, uint32_t *id)
+{
+	if (s->free != 0 || s->used >> s->shift == s->slabs)
+		return store_take_more(s, id);
+	*id = ++s->used;
+	return store_at(s, *id);
 }
 
 #endif

@@ -91,13 +91,6 @@ int table_grow(struct table *t)
 	return 0;
 }
 
-void table_put(struct table *t, uint64_t i, uint32_t hash, uint32_t id)
-{
-	t->live++;
-	t->dead -= t->entry[i].id == ENTRY_DEAD;
-	t->entry[i] = (struct entry){.hash = hash, .id = id};
-}
-
 void table_remove(struct table *t, uint64_t i)
 {
 	t->entry[i].id = ENTRY_DEAD;

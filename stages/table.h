@@ -84,7 +84,14 @@ static inline uint64_t table_find(
 	return TABLE_NOWHERE;
 }
 
-void table_put(struct table *t, uint64_t i, uint32_t hash, uint32_t id);
+static inline void table_put(
+	struct table *t, uint64_t i, uint32_t hash, uint32_t id)
+{
+	t->live++;
+	t->dead -= t->entry[i].id == ENTRY_DEAD;
+	t->entry[i] = (struct entry){.hash = hash, .id = id};
+}
+
 void table_remove(struct table *t, uint64_t i);
 
 /* table_tidy is for when much has been removed: with nothing left it forgets

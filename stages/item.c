@@ -139,6 +139,24 @@ static void fill_report(const leat_worker *w, leat_report *r, int code)
 						     : leat_strerror(code));
 }
 
+/* note_failure records a failure that is no item's. */
+static void note_failure(leat_worker *w, int code)
+{
+	leat_report r;
+
+	fill_report(w, &r, code);
+	fail_note(&w->stage->chain->fail, &r);
+}
+
+/* fail_worker is for a failure that is no item's, but obeys the row's policy.
+ */
+static void fail_worker(leat_worker *w, int code)
+{
+	note_failure(w, code);
+	if (w->stage->row.on_error == LEAT_STOP)
+		chain_halt(w->stage->chain, HALT_FAILED);
+}
+
 /*
  * fail settles an item that failed for good; `in` is NULL when it was passed
  * on before.
@@ -216,6 +234,8 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 	if (rc == LEAT_END && stage_is_source(w->stage)) {
 		if (out != NULL)
 			discard(w, out);
+		if (w->odd & ODD_LOST)
+			fail_worker(w, -ENOMEM);
 		return ENDED;
 	}
 	if (rc > (LEAT_DROP | LEAT_TOOK))
@@ -406,15 +426,6 @@ size_t items_source(leat_worker *w, size_t n, bool *more)
 	return made;
 }
 
-/* note_failure records a failure that is no item's. */
-static void note_failure(leat_worker *w, int code)
-{
-	leat_report r;
-
-	fill_report(w, &r, code);
-	fail_note(&w->stage->chain->fail, &r);
-}
-
 /*
  * give_run hands on a run, or lays it down. Without memory to lay it down the
  * worker waits for its turn; if that is behind a held item of its own, the
@@ -461,10 +472,8 @@ static void run_flush(leat_worker *w)
 	if (rc >= 0 && w->odd & ODD_LOST)
 		rc = -ENOMEM;
 	if (rc < 0)
-		note_failure(w, rc);
+		fail_worker(w, rc);
 	w->odd = 0;
-	if (rc < 0 && w->stage->row.on_error == LEAT_STOP)
-		chain_halt(w->stage->chain, HALT_FAILED);
 }
 
 /*

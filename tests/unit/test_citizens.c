@@ -195,7 +195,7 @@ TEST(citizens, a_thousand_chains_one_after_another_leave_nothing)
 		push_items(c, i, 2);
 		cr_assert_eq(leat_pull(c, &item), 0);
 		item_free(item);
-		cr_assert_eq(leat_close(c), 0);
+		cr_assert_eq(chain_close(c), 0);
 	}
 	cr_assert_eq(items_alive(), 0);
 	cr_assert_eq(entries_of("/proc/self/fd"), files);
@@ -302,7 +302,7 @@ TEST(citizens, workers_are_named_after_their_stage)
 			.workers = cases[i].workers};
 		leat_chain *c = open_chain(&row, 1, NULL);
 
-		cr_assert_eq(leat_close(c), 0);
+		cr_assert_eq(chain_close(c), 0);
 		cr_assert_str_eq(n.name[cases[i].workers - 1], cases[i].last);
 	}
 }
@@ -367,7 +367,7 @@ TEST(citizens, no_thread_is_there_but_the_workers_asked_for)
 	push_items(c, 0, 1000);
 	cr_assert_eq(entries_of("/proc/self/task"), before + 8);
 	cr_assert_eq(leat_wait(c), 0);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 /* One processor */
@@ -524,5 +524,5 @@ TEST(citizens, a_child_may_open_chains_of_its_own)
 		_exit(use_in_child());
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert_eq(status, 0);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }

@@ -115,7 +115,7 @@ static void ordered(struct mixture m, uint32_t workers, uint32_t queue)
 	threads_start(&t, 1, feed, c);
 	compare(c, &m);
 	threads_join(&t);
-	cr_assert_eq(leat_close(c), m.fail ? -EIO : 0);
+	cr_assert_eq(chain_close(c), m.fail ? -EIO : 0);
 	cr_assert_eq(items_alive(), 0);
 }
 
@@ -189,7 +189,7 @@ TEST(ordered, from_end_to_end_when_every_row_says_so)
 	threads_start(&t, 1, feed, c);
 	compare(c, &m);
 	threads_join(&t);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 TEST(ordered, cancel_at_any_moment_frees_what_is_laid_down)
@@ -211,7 +211,7 @@ TEST(ordered, cancel_at_any_moment_frees_what_is_laid_down)
 		}
 		leat_cancel(c);
 		chain_rest(c);
-		cr_assert_eq(leat_close(c), -ECANCELED);
+		cr_assert_eq(chain_close(c), -ECANCELED);
 		cr_assert_eq(items_alive(), 0);
 	}
 }

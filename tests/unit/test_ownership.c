@@ -406,7 +406,7 @@ TEST(ownership, null_is_an_item_that_is_never_freed)
 	cr_assert_eq(leat_push(c, NULL), 0);
 	cr_assert_eq(leat_pull(c, &item), 0);
 	cr_assert_null(item);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 TEST(ownership, what_cancel_finds_anywhere_is_freed_once)

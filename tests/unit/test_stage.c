@@ -151,7 +151,7 @@ TEST(stage, several_workers_of_a_source_make_items_each)
 	}
 	for (int i = 0; i < 7; i++)
 		cr_assert_eq(next[i], 10);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 /* Open and close, once for each worker, in it */
@@ -318,7 +318,7 @@ static void flushes(uint32_t workers, uint32_t flags)
 	}
 	cr_assert_eq(n, 300);
 	bits_close_full(&seen);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 TEST(stage, flush_runs_once_for_each_worker_and_may_emit)
@@ -488,7 +488,7 @@ static void emissions(uint64_t n, leat_stage row)
 		item_free(item);
 	}
 	cr_assert_eq(next, 5 * n);
-	cr_assert_eq(leat_close(c), 0);
+	cr_assert_eq(chain_close(c), 0);
 }
 
 TEST(stage, any_number_of_emissions_comes_out_in_order)

@@ -129,14 +129,13 @@ void unlimit_memory(void);
 
 /*
  * chain_rest ends the input, takes and frees the results, and waits until
- * every worker has left: then figures stand still. It returns the number of
- * results.
+ * every worker has left: then figures stand still.
  */
-uint64_t chain_rest(leat_chain *c);
+void chain_rest(leat_chain *c);
 
-/* chain_balance asserts that every item of a chain at rest is accounted for;
- * `results` is how many were pulled. */
-void chain_balance(leat_chain *c, uint64_t results);
+/* chain_balance asserts that every item of a chain at rest is accounted for.
+ */
+void chain_balance(leat_chain *c);
 
 /* chain_close rests, asserts the balance, and closes. */
 int chain_close(leat_chain *c);

@@ -18,6 +18,8 @@ $(UNIT): $(UNIT_BIN)/%: $(UNIT_BIN)/%.o $(UNIT_BIN)/unit.o $(LIB_A)
 # Files of the kernel, made up.
 $(UNIT_BIN)/test_pool: UNIT_WRAP := -Wl,--wrap=fopen
 
+$(UNIT_BIN)/test_memory: UNIT_WRAP := -Wl,--wrap=malloc,--wrap=realloc
+
 # One test at a time: several of them measure time.
 test-unit: $(UNIT)
 	@$(RUN) -t 120 $(UNIT:%='% -j1')

@@ -69,8 +69,10 @@ void stage_account(leat_worker *w, size_t n)
 }
 
 /*
- * moved wakes leat_wait if what it waits for has been passed. Two workers that
- * pass it at the same time look at each other's `low`: hence the fence.
+ * moved wakes leat_wait if what it waits for has been passed. There is a fence
+ * between writing `low` and this: leat_wait sees the `low` of a worker that
+ * does not see what it awaits, and of two workers that pass it at the same
+ * time one sees the other's.
  */
 static void moved(leat_worker *w)
 {
@@ -79,7 +81,6 @@ static void moved(leat_worker *w)
 
 	if (likely(pos == UINT64_MAX))
 		return;
-	fence_full();
 	if (stage_passed(s, s->in->n > 1 ? w->index : 0, pos)) {
 		store_relaxed(&w->awaited, UINT64_MAX);
 		bell_ring(&s->chain->passed);
@@ -97,6 +98,23 @@ static void claim_low(leat_worker *w, leat_queue *q)
 	if (unlikely(w->n_held > 0) && held_low(w) < low)
 		low = held_low(w);
 	store_release(&w->low, low);
+}
+
+/*
+ * took says, once positions from pos on are claimed, which they are: others
+ * may have claimed what lay between, and nobody in leat_wait is to wait for
+ * what came later. The fence of a take that succeeds serves here too.
+ */
+static void took(leat_worker *w, uint64_t pos)
+{
+	uint64_t low = pos;
+
+	if (unlikely(w->n_held > 0) && held_low(w) < low)
+		low = held_low(w);
+	if (unlikely(load_relaxed(&w->low) != low)) {
+		store_release(&w->low, low);
+		fence_full();
+	}
 	moved(w);
 }
 
@@ -111,9 +129,13 @@ void stage_idle(leat_worker *w)
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
 	leat_queue *q = stage_input(w);
+	int rc;
 
 	claim_low(w, q);
-	return queue_take(q, w->batch, w->grain, n, pos);
+	rc = queue_take(q, w->batch, w->grain, n, pos);
+	if (likely(rc == 0))
+		took(w, *pos);
+	return rc;
 }
 
 void stage_run(leat_worker *w, size_t n, uint64_t pos)

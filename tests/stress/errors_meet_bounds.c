@@ -37,6 +37,7 @@ struct meeting {
 	struct watch watch;
 	struct ledger ledger;
 	leat_chain *chain; /* atomic */
+	uint64_t chosen;   /* the item that fails, and 1 more; 0: none yet */
 	uint64_t failed;   /* the last row has met full queues, and failed */
 	uint64_t made;	   /* a source's items */
 	uint64_t pushed, pulled;
@@ -81,12 +82,23 @@ static int source(void *in, void **out, leat_worker *w)
 	return 0;
 }
 
-/* The first item of all waits for the queues to fill up, then fails. */
+/* The first item to arrive is the one that fails. Workers overtake each other,
+ * so it need not be the first one of all. */
+static bool is_chosen(struct meeting *m, uint64_t value)
+{
+	uint64_t chosen = 0;
+
+	return __atomic_compare_exchange_n(&m->chosen, &chosen, value + 1,
+		       false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+	       chosen == value + 1;
+}
+
+/* The chosen item waits for the queues to fill up, then fails. */
 static int last(void *in, void **out, leat_worker *w)
 {
 	struct meeting *m = leat_arg(w);
 
-	if (item_worth(KIND_A, in).value == 0) {
+	if (is_chosen(m, item_worth(KIND_A, in).value)) {
 		while (leat_attempt(w) == 0 && !all_full(m))
 			sched_yield();
 		tick(&m->failed, 1);

@@ -370,6 +370,40 @@ static void feed(leat_fan *fan, uint64_t from, uint64_t calls)
 	CHECK(sum == (2 * from + calls - 1) * calls);
 }
 
+/* watch calls one key with a handle, wave after wave; the handle is freed
+ * when the fan has forgotten its call. */
+static void watch(leat_fan *fan, uint64_t waves)
+{
+	leat_handle *h, *last = NULL;
+	leat_call_opts with = {.handle = &h};
+
+	for (uint64_t n = 0; n < waves; n++) {
+		CHECK(leat_call_with(fan, leat_u64(1), NULL, 0, &with) == 0);
+		CHECK(leat_fan_wait(fan) == 0);
+		leat_handle_free(last);
+		last = h;
+	}
+	leat_handle_free(last);
+}
+
+/* What is called again and again takes no more memory than once. */
+static void flat_waves(uint64_t waves)
+{
+	leat_fan_opts opts = {.fn = twice, .out_size = 1000};
+	leat_fan *fan;
+	long first;
+
+	scenario = "memory of waves";
+	CHECK(leat_fan_open(&fan, &opts) == 0);
+	watch(fan, waves / 10);
+	first = memory_kb();
+	watch(fan, waves);
+	printf("%llu waves: %ld KB, then %ld KB\n", (unsigned long long)waves,
+		first, memory_kb());
+	CHECK(memory_kb() - first < 1024);
+	leat_fan_close(fan);
+}
+
 static int flat(uint64_t calls)
 {
 	leat_fan_opts opts = {
@@ -377,6 +411,7 @@ static int flat(uint64_t calls)
 	leat_fan *fan;
 	long first;
 
+	flat_waves(10000);
 	scenario = "memory";
 	CHECK(leat_fan_open(&fan, &opts) == 0);
 	feed(fan, 0, calls / 20);

@@ -169,6 +169,35 @@ Test(fan_single, what_the_barrier_has_passed_is_still_given)
 	leat_fan_close(fan);
 }
 
+Test(fan_single, a_later_call_given_first_leaves_the_earlier_to_be_found)
+{
+	struct gate gate = GATE;
+	leat_fan_opts opts = {.fn = gated,
+		.arg = &gate,
+		.out_size = 8,
+		.workers = 2,
+		.flags = LEAT_FAN_NEXT | LEAT_FAN_REPLACE};
+	leat_fan *fan = open_fan(&opts);
+	leat_done done = {0};
+	uint64_t in = 0;
+	void *out;
+
+	leat_call(fan, leat_u64(7), &in, 8);
+	cr_assert(gate_await(&gate, 1));
+	in = 1;
+	leat_call(fan, leat_u64(7), &in, 8);
+	cr_assert_eq(leat_next(fan, &done), 0);
+	cr_assert_eq(*(uint64_t *)done.out, 1);
+	cr_assert_eq(leat_result(fan, leat_u64(7), &out), -EAGAIN);
+	gate_open(&gate);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_result(fan, leat_u64(7), &out), 0);
+	cr_assert_eq(leat_next(fan, &done), 0);
+	cr_assert_eq(*(uint64_t *)done.out, 0);
+	cr_assert_eq(leat_result(fan, leat_u64(7), &out), -ENOENT);
+	leat_fan_close(fan);
+}
+
 Test(fan_single, one_thread_may_both_call_and_take)
 {
 	leat_fan_opts opts = {.fn = copy,

@@ -162,6 +162,14 @@ static void popped_some(leat_queue *q)
 		park_post_all(&q->not_empty);
 }
 
+/* over is what a call says that has found the end; but if a cancel came before
+ * that, after the call had looked for one, it was cancelled. */
+static int over(leat_queue *q, int rc)
+{
+	fence_full();
+	return load_relaxed(&q->cancelled) ? -ECANCELED : rc;
+}
+
 /* put_some pushes what fits at once. */
 static int put_some(leat_queue *q, void *const *items, size_t n, size_t *done)
 {
@@ -171,7 +179,7 @@ static int put_some(leat_queue *q, void *const *items, size_t n, size_t *done)
 		return -ECANCELED;
 	k = ring_push(&q->ring, items, n);
 	if (k == RING_OVER)
-		return -EPIPE;
+		return over(q, -EPIPE);
 	if (k == 0)
 		return -EAGAIN;
 	pushed_some(q);
@@ -227,7 +235,7 @@ int queue_take(
 		popped_some(q);
 		return 0;
 	}
-	return ring_drained(&q->ring) ? LEAT_END : -EAGAIN;
+	return ring_drained(&q->ring) ? over(q, LEAT_END) : -EAGAIN;
 }
 
 int queue_pop(

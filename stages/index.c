@@ -30,7 +30,7 @@ static uint64_t look_up(const leat_fan *f, const leat_key *key, uint32_t hash)
 {
 	const struct table *t = &f->table;
 	uint64_t gap = UINT64_MAX;
-	uint64_t i = hash & t->mask;
+	uint64_t i = table_home(t, hash);
 
 	for (; t->entry[i].id != 0; i = (i + table_step(hash)) & t->mask) {
 		if (t->entry[i].id == ENTRY_DEAD) {

@@ -5,10 +5,11 @@
 #include <sys/mman.h>
 #include "stages/table.h"
 
-#define SIZE_BIG  ((uint64_t)1 << 20) /* grows by less from here on */
-#define SIZE_MIN  128
-#define SIZE_MOST ((uint64_t)1 << 32)
-#define HUGE_PAGE ((size_t)2 << 20)
+#define SIZE_BIG   ((uint64_t)1 << 20) /* grows by less from here on */
+#define SIZE_MIN   128
+#define SIZE_MOST  ((uint64_t)1 << 32)
+#define SHIFT_MOST 12
+#define HUGE_PAGE  ((size_t)2 << 20)
 
 uint32_t hash_bytes(const void *key, size_t size)
 {
@@ -61,11 +62,27 @@ void table_fini(struct table *t)
 
 static void move_in(struct table *t, struct entry e)
 {
-	uint64_t i = e.hash & t->mask;
+	uint64_t i = table_home(t, e.hash);
 
 	while (t->entry[i].id != 0)
 		i = (i + table_step(e.hash)) & t->mask;
 	t->entry[i] = e;
+}
+
+static bool is_live(const struct entry *e)
+{
+	return e->id != 0 && e->id != ENTRY_DEAD;
+}
+
+/* unused_bits is how many of the lowest bits are 0 in every hash. */
+static unsigned unused_bits(const struct table *t)
+{
+	uint32_t used = UINT32_C(1) << SHIFT_MOST;
+
+	for (uint64_t i = 0; i <= t->mask; i++)
+		if (is_live(&t->entry[i]))
+			used |= t->entry[i].hash;
+	return (unsigned)__builtin_ctz(used);
 }
 
 int table_grow(struct table *t)
@@ -84,8 +101,9 @@ int table_grow(struct table *t)
 	}
 	t->mask = size - 1;
 	t->dead = 0;
+	t->shift = unused_bits(&old);
 	for (uint64_t i = 0; i <= old.mask; i++)
-		if (old.entry[i].id != 0 && old.entry[i].id != ENTRY_DEAD)
+		if (is_live(&old.entry[i]))
 			move_in(t, old.entry[i]);
 	free(old.entry);
 	return 0;

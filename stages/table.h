@@ -11,8 +11,9 @@
  *
  * The first place tried is the lower bits of the hash, and hash_words keeps
  * those of an integer: keys that count up lie side by side, and cost no cache
- * miss each. Where they collide, double hashing scatters them, so patterns of
- * keys do no harm.
+ * miss each. Lower bits that no key uses, as in the addresses of slots, are
+ * left out: the table looks which those are whenever it grows. Where keys
+ * collide, double hashing scatters them, so patterns do no harm.
  */
 #ifndef LEAT_TABLE_H
 #define LEAT_TABLE_H
@@ -32,6 +33,7 @@ struct table {
 	struct entry *entry;
 	uint64_t mask; /* entries - 1 */
 	uint64_t live, dead;
+	unsigned shift; /* lower bits of hashes to leave out */
 };
 
 uint32_t hash_bytes(const void *key, size_t size);
@@ -64,6 +66,13 @@ static inline int table_reserve(struct table *t)
 	return table_grow(t);
 }
 
+/* table_home is the first place of a hash. What is left out at the bottom
+ * comes in at the top. */
+static inline uint64_t table_home(const struct table *t, uint32_t hash)
+{
+	return (hash >> t->shift | (uint64_t)hash << (32 - t->shift)) & t->mask;
+}
+
 /* table_step is how far it is from one place of a hash to the next. */
 static inline uint64_t table_step(uint32_t hash)
 {
@@ -76,7 +85,7 @@ static inline uint64_t table_step(uint32_t hash)
 static inline uint64_t table_find(
 	const struct table *t, uint32_t hash, uint32_t id)
 {
-	uint64_t i = hash & t->mask;
+	uint64_t i = table_home(t, hash);
 
 	for (; t->entry[i].id != 0; i = (i + table_step(hash)) & t->mask)
 		if (t->entry[i].id == id)

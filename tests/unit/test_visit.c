@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Visits: light work of the next stage, run by the thread that made it. */
+#include "stages/chain.h"
+#include "tests/unit/unit.h"
+
+#define N 20000
+
+/* A source of N items, which counts what it made; then light rows. */
+struct light {
+	uint64_t made, sum, waited;
+	uint64_t next; /* of the last row, in order */
+};
+
+static int make_number(void *in, void **out, leat_worker *w)
+{
+	struct light *l = leat_arg(w);
+
+	(void)in;
+	if (l->made == N)
+		return LEAT_END;
+	*out = item_raw(count_up(&l->made) + 1);
+	return 0;
+}
+
+static int add_number(void *in, void **out, leat_worker *w)
+{
+	struct light *l = leat_arg(w);
+
+	(void)out;
+	__atomic_fetch_add(&l->sum, (uintptr_t)in, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int in_order(void *in, void **out, leat_worker *w)
+{
+	struct light *l = leat_arg(w);
+
+	check((uintptr_t)in == ++l->next);
+	return add_number(in, out, w);
+}
+
+static leat_chain *light_chain(struct light *l, uint32_t workers,
+	uint32_t flags, uint32_t queue, leat_fn third)
+{
+	leat_stage rows[4] = {
+		{.name = "make",
+			.source = make_number,
+			.arg = l,
+			.free_out = leat_keep},
+		{.name = "first", .fn = pass},
+		{.name = "second", .fn = pass},
+		{.name = "third", .fn = third, .arg = l, .workers = 1},
+	};
+
+	for (int i = 1; i < 4; i++) {
+		rows[i].flags = flags;
+		rows[i].queue = queue;
+		if (i < 3)
+			rows[i].workers = workers;
+	}
+	return open_chain(rows, 4, NULL);
+}
+
+static uint64_t visits_to(leat_chain *c)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (uint32_t k = 0; k < c->stage[i].workers; k++)
+			n += load_relaxed(&c->stage[i].worker[k].visits);
+	return n;
+}
+
+/* through runs the chain to its end and returns how many visits there were. */
+static uint64_t through(uint32_t workers, uint32_t flags, uint32_t queue)
+{
+	struct light l = {.made = 0};
+	leat_chain *c = light_chain(&l, workers, flags, queue,
+		flags || workers == 1 ? in_order : add_number);
+	uint64_t visits;
+
+	chain_rest(c);
+	visits = visits_to(c);
+	cr_assert_eq(chain_close(c), 0);
+	cr_assert_eq(l.sum, (uint64_t)N * (N + 1) / 2);
+	return visits;
+}
+
+TEST(visit, light_chains_are_visited_and_give_the_serial_result)
+{
+	static const uint32_t workers[] = {1, 2, 7};
+	static const uint32_t queues[] = {1, 2, 64, 1024};
+	uint64_t visits = 0;
+
+	EACH(w, workers) EACH(q, queues)
+	{
+		visits += through(workers[w], 0, queues[q]);
+		visits += through(workers[w], LEAT_ORDERED, queues[q]);
+	}
+	for (int round = 0; round < 300 && visits == 0; round++)
+		visits += through(2, 0, 1024);
+	cr_assert_gt(visits, 0);
+}
+
+/*
+ * Now and then the last row waits for an item that the source is yet to make:
+ * if the source's own thread is the visitor, another must go on in its place.
+ */
+static int wait_for_source(void *in, void **out, leat_worker *w)
+{
+	struct light *l = leat_arg(w);
+	uint64_t n = (uintptr_t)in;
+
+	if (n % 1000 == 0 && n < N) {
+		await_at_least(&l->made, n + 50);
+		count_up(&l->waited);
+	}
+	return in_order(in, out, w);
+}
+
+TEST(visit, a_visited_function_may_wait_for_an_earlier_stage)
+{
+	for (int round = 0; round < 20; round++) {
+		struct light l = {.made = 0};
+		leat_chain *c = light_chain(
+			&l, 1, 0, round % 2 ? 1024 : 64, wait_for_source);
+
+		cr_assert_eq(chain_close(c), 0);
+		cr_assert_eq(l.waited, N / 1000 - 1);
+		cr_assert_eq(l.sum, (uint64_t)N * (N + 1) / 2);
+	}
+}
+
+static int wait_at_gate(void *in, void **out, leat_worker *w)
+{
+	if ((uintptr_t)in == 5000)
+		gate_pass(leat_arg(w));
+	*out = in;
+	return 0;
+}
+
+TEST(visit, stop_and_cancel_reach_visitors)
+{
+	static void (*const verbs[])(leat_chain *) = {leat_stop, leat_cancel};
+
+	for (uint64_t round = 0; round < 60; round++) {
+		struct light l = {.made = 0};
+		leat_chain *c =
+			light_chain(&l, 1 + round % 3, 0, 1024, add_number);
+
+		await_at_least(&l.made, round * 100);
+		verbs[round % 2](c);
+		cr_assert_eq(chain_close(c), round % 2 ? -ECANCELED : 0);
+		if (round % 2 == 0)
+			cr_assert_eq(l.sum, l.made * (l.made + 1) / 2);
+	}
+}
+
+/* The pushed chain: its first row is at home, the others may be visited; a
+ * stage that is stuck does not hold up what lies before it. */
+TEST(visit, a_stage_that_is_stuck_does_not_stop_those_before_it)
+{
+	struct gate gate = {0, 0};
+	uint64_t last = 0;
+	leat_stage rows[3] = {
+		{.name = "first", .fn = pass, .workers = 1},
+		{.name = "stuck",
+			.fn = wait_at_gate,
+			.arg = &gate,
+			.workers = 1,
+			.queue = 64},
+		{.name = "last", .fn = pass, .workers = 1},
+	};
+	leat_chain *c = open_chain(rows, 3, NULL);
+	leat_counts s[3];
+
+	for (uint64_t i = 0; i < 5050; i++)
+		cr_assert_eq(leat_push(c, item_raw(i)), 0);
+	gate_await(&gate, 1);
+	for (uint64_t i = 0; i < 1000; i++) {
+		leat_stats(c, s, 3);
+		last = s[0].taken;
+		if (last == 5050)
+			break;
+		rest(5 * LEAT_MS);
+	}
+	cr_assert_eq(last, 5050, "the first row has taken only %lu", last);
+	gate_open(&gate);
+	cr_assert_eq(leat_wait(c), 0);
+	cr_assert_eq(chain_close(c), 0);
+}

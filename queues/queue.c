@@ -268,12 +268,6 @@ static int push(leat_queue *q, void *item, uint64_t deadline)
 	return queue_put(q, &item, 1, &pushed, &w);
 }
 
-/* Deadline 0 means "do not wait" inside; a caller's 0 is long past. */
-static uint64_t past(uint64_t deadline)
-{
-	return deadline == 0 ? 1 : deadline;
-}
-
 int leat_queue_push(leat_queue *q, void *item)
 {
 	return push(q, item, LEAT_NEVER);
@@ -286,7 +280,7 @@ int leat_queue_trypush(leat_queue *q, void *item)
 
 int leat_queue_push_until(leat_queue *q, void *item, uint64_t deadline)
 {
-	return push(q, item, past(deadline));
+	return push(q, item, queue_deadline(deadline));
 }
 
 int leat_queue_pushn(
@@ -316,7 +310,7 @@ int leat_queue_pop_until(leat_queue *q, void **item, uint64_t deadline)
 {
 	size_t n;
 
-	return queue_pop(q, item, 1, &n, past(deadline));
+	return queue_pop(q, item, 1, &n, queue_deadline(deadline));
 }
 
 int leat_queue_popn(leat_queue *q, void **items, size_t max, size_t *n)

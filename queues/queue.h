@@ -38,6 +38,13 @@ struct wait {
 	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
 };
 
+/* queue_deadline is a caller's deadline for a wait: 0, which is long past, must
+ * not mean "do not wait". */
+static inline uint64_t queue_deadline(uint64_t deadline)
+{
+	return deadline == 0 ? 1 : deadline;
+}
+
 /*
  * queue_put pushes n items, waiting as `w` says, and sets *pushed. Returns 0,
  * -EPIPE, -ECANCELED, -ETIMEDOUT, or -EAGAIN when it may not wait.

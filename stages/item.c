@@ -3,87 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "stages/item.h"
+#include "stages/output.h"
 #include "stages/retry.h"
-#include "stages/visit.h"
-
-/* give hands on items, or frees them when the chain is halted. */
-static void give(void *ctx, void *const *items, size_t n)
-{
-	leat_worker *w = ctx;
-	struct thread *t = w->thread;
-	size_t gave;
-
-	if (t->quiet && visit_welcome(w->stage, n)) {
-		gave = edge_give_quietly(w->stage->out, items, n, &t->out);
-		t->owes = true;
-	} else {
-		gave = edge_give(w->stage->out, items, n, &t->out);
-	}
-
-	add_owned(&w->tally.gave, gave);
-	if (unlikely(gave < n))
-		add_owned(&w->tally.freed, n - gave);
-}
-
-static void discard(leat_worker *w, void *item)
-{
-	edge_free(w->stage->out, item);
-	add_owned(&w->tally.freed, 1);
-}
-
-/* may_give: in an ordered row only a worker whose turn it is gives, and it
- * cannot wait for its turn while it holds an earlier item itself. */
-static bool may_give(leat_worker *w)
-{
-	struct order *o = w->stage->order;
-
-	if (o == NULL || w->turn)
-		return true;
-	if (w->n_held > 0)
-		return false;
-	w->turn = order_enter(o, w->run_pos) == 0;
-	return true; /* without the turn the chain is halted: give frees */
-}
-
-static bool grow(leat_worker *w)
-{
-	size_t cap = w->cap_out + w->cap_out / 2 + 1;
-	void **out = realloc(w->out, cap * sizeof(*out));
-
-	if (out == NULL)
-		return false;
-	w->out = out;
-	w->cap_out = cap;
-	return true;
-}
-
-/* make_room hands on what cannot be undone any more, or makes more places. */
-static bool make_room(leat_worker *w)
-{
-	size_t n = w->undoable ? w->mark : w->n_out;
-
-	if (n == 0 || !may_give(w))
-		return grow(w);
-	give(w, w->out, n);
-	w->n_out -= n;
-	w->mark = 0;
-	memmove(w->out, w->out + n, w->n_out * sizeof(*w->out));
-	return true;
-}
-
-/* put adds an output. It fails only for want of memory. */
-static bool put(leat_worker *w, void *item)
-{
-	if (w->stage->sink) {
-		if (item != NULL)
-			discard(w, item);
-		return true;
-	}
-	if (unlikely(w->n_out == w->cap_out) && !make_room(w))
-		return false;
-	w->out[w->n_out++] = item;
-	return true;
-}
 
 /*
  * emit_nowhere frees an item that nobody gets: but `in` only once the attempt
@@ -96,7 +17,7 @@ static void emit_nowhere(leat_worker *w, void *item)
 	if (item == w->in && w->undoable)
 		w->odd |= ODD_UNWANTED;
 	else
-		discard(w, item);
+		output_discard(w, item);
 }
 
 void leat_emit(leat_worker *w, void *item)
@@ -105,9 +26,9 @@ void leat_emit(leat_worker *w, void *item)
 
 	if (w->stage->sink || chain_halted(w->stage->chain)) {
 		emit_nowhere(w, item);
-	} else if (!put(w, item)) {
+	} else if (!output_put(w, item)) {
 		if (!is_in)
-			discard(w, item);
+			output_discard(w, item);
 		w->odd |= ODD_LOST;
 		return;
 	}
@@ -122,7 +43,7 @@ static void undo(leat_worker *w)
 		void *item = w->out[--w->n_out];
 
 		if (item != w->in)
-			discard(w, item);
+			output_discard(w, item);
 	}
 	w->odd &= ODD_SAID;
 }
@@ -139,8 +60,7 @@ static void fill_report(const leat_worker *w, leat_report *r, int code)
 						     : leat_strerror(code));
 }
 
-/* note_failure records a failure that is no item's. */
-static void note_failure(leat_worker *w, int code)
+void item_note_failure(leat_worker *w, int code)
 {
 	leat_report r;
 
@@ -152,7 +72,7 @@ static void note_failure(leat_worker *w, int code)
  */
 static void fail_worker(leat_worker *w, int code)
 {
-	note_failure(w, code);
+	item_note_failure(w, code);
 	if (w->stage->row.on_error == LEAT_STOP)
 		chain_halt(w->stage->chain, HALT_FAILED);
 }
@@ -200,7 +120,7 @@ static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 	const leat_stage *row = &w->stage->row;
 
 	if (is_new(w, in, out, code))
-		discard(w, out);
+		output_discard(w, out);
 	if (row->retries > 0) {
 		undo(w);
 		if (w->attempt < row->retries)
@@ -216,7 +136,7 @@ static enum outcome lost(leat_worker *w, void *in, void *out, int rc)
 	if (!(rc & LEAT_TOOK))
 		return failed(w, in, out, -ENOMEM);
 	if (out != NULL)
-		discard(w, out);
+		output_discard(w, out);
 	w->in = w; /* which no item is: one at its address is another */
 	if (w->undoable)
 		undo(w);
@@ -233,7 +153,7 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 
 	if (rc == LEAT_END && stage_is_source(w->stage)) {
 		if (out != NULL)
-			discard(w, out);
+			output_discard(w, out);
 		if (w->odd & ODD_LOST)
 			fail_worker(w, -ENOMEM);
 		return ENDED;
@@ -244,11 +164,11 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 	if (rc < 0)
 		return failed(w, in, out, rc);
 	if (drop && is_new(w, in, out, rc))
-		discard(w, out);
-	if (w->odd & ODD_LOST || (!drop && !put(w, out)))
+		output_discard(w, out);
+	if (w->odd & ODD_LOST || (!drop && !output_put(w, out)))
 		return lost(w, in, drop ? NULL : out, rc);
 	if (w->odd & ODD_UNWANTED)
-		discard(w, in);
+		output_discard(w, in);
 	else if (!(rc & LEAT_TOOK) && !(w->odd & ODD_PASSED) &&
 		 (drop || out != in))
 		edge_free(w->stage->in, in);
@@ -424,42 +344,6 @@ size_t items_source(leat_worker *w, size_t n, bool *more)
 	}
 	add_owned(&w->tally.taken, made);
 	return made;
-}
-
-/*
- * give_run hands on a run, or lays it down. Without memory to lay it down the
- * worker waits for its turn; if that is behind a held item of its own, the
- * chain cannot go on.
- */
-static void give_run(leat_worker *w, struct order *o, uint64_t end)
-{
-	uint64_t n = end - w->run_pos;
-
-	if (!w->turn &&
-		order_give(o, w->run_pos, n, w->out, w->n_out, give, w) == 0)
-		return;
-	if (!w->turn && w->n_held > 0) {
-		note_failure(w, -ENOMEM);
-		chain_halt(w->stage->chain, HALT_FAILED);
-	}
-	if (!w->turn)
-		w->turn = order_enter(o, w->run_pos) == 0;
-	give(w, w->out, w->n_out);
-	if (w->turn)
-		order_leave(o, w->run_pos, n, give, w);
-	w->turn = false;
-}
-
-void outputs_give(leat_worker *w, uint64_t end)
-{
-	struct order *o = w->stage->order;
-
-	if (o != NULL && end > w->run_pos)
-		give_run(w, o, end);
-	else if (o == NULL && w->n_out > 0)
-		give(w, w->out, w->n_out);
-	w->n_out = 0;
-	w->run_pos = end;
 }
 
 static void run_flush(leat_worker *w)

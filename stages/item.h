@@ -29,8 +29,7 @@ void item_cancel(leat_worker *w, void *in);
 /* item_flush runs row.flush. */
 void item_flush(leat_worker *w);
 
-/* outputs_give hands on the outputs so far; in an ordered row, those of the
- * run that ends before position `end`. */
-void outputs_give(leat_worker *w, uint64_t end);
+/* item_note_failure records a failure that is no item's. */
+void item_note_failure(leat_worker *w, int code);
 
 #endif

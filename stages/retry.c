@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <string.h>
+#include "stages/output.h"
 #include "stages/retry.h"
 
 void worker_rest(leat_worker *w, uint64_t deadline)

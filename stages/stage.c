@@ -5,6 +5,7 @@
 #include <string.h>
 #include "stages/chain.h"
 #include "stages/item.h"
+#include "stages/output.h"
 #include "stages/retry.h"
 #include "stages/visit.h"
 
@@ -68,73 +69,15 @@ void stage_account(leat_worker *w, size_t n)
 		adapt(w, n, elapsed);
 }
 
-/*
- * moved wakes leat_wait if what it waits for has been passed. There is a fence
- * between writing `low` and this: leat_wait sees the `low` of a worker that
- * does not see what it awaits, and of two workers that pass it at the same
- * time one sees the other's.
- */
-static void moved(leat_worker *w)
-{
-	struct stage *s = w->stage;
-	uint64_t pos = load_relaxed(&w->awaited);
-
-	if (likely(pos == UINT64_MAX))
-		return;
-	if (stage_passed(s, s->in->n > 1 ? w->index : 0, pos)) {
-		store_relaxed(&w->awaited, UINT64_MAX);
-		bell_ring(&s->chain->passed);
-	}
-}
-
-/*
- * claim_low says, before positions are claimed, which they are at least: the
- * head only grows, and a claim is a release.
- */
-static void claim_low(leat_worker *w, leat_queue *q)
-{
-	uint64_t low = queue_popped(q);
-
-	if (unlikely(w->n_held > 0) && held_low(w) < low)
-		low = held_low(w);
-	store_release(&w->low, low);
-}
-
-/*
- * took says, once positions from pos on are claimed, which they are: others
- * may have claimed what lay between, and nobody in leat_wait is to wait for
- * what came later. The fence of a take that succeeds serves here too.
- */
-static void took(leat_worker *w, uint64_t pos)
-{
-	uint64_t low = pos;
-
-	if (unlikely(w->n_held > 0) && held_low(w) < low)
-		low = held_low(w);
-	if (unlikely(load_relaxed(&w->low) != low)) {
-		store_release(&w->low, low);
-		fence_full();
-	}
-	moved(w);
-}
-
-/* The fence is for leat_wait. */
-void stage_idle(leat_worker *w)
-{
-	store_release(&w->low, held_low(w));
-	fence_full();
-	moved(w);
-}
-
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
 	leat_queue *q = stage_input(w);
 	int rc;
 
-	claim_low(w, q);
+	stage_claim(w, q);
 	rc = queue_take(q, w->batch, w->grain, n, pos);
 	if (likely(rc == 0))
-		took(w, *pos);
+		stage_took(w, *pos);
 	return rc;
 }
 
@@ -357,86 +300,4 @@ void stage_close(struct stage *s)
 		free(s->worker[i].held);
 	}
 	free(s->worker);
-}
-
-/* The workers that take from input queue i: its own one in a keyed row. */
-static leat_worker *takers(struct stage *s, uint32_t i, uint32_t *n)
-{
-	bool keyed = s->in->n > 1;
-
-	*n = keyed ? 1 : s->workers;
-	return &s->worker[keyed ? i : 0];
-}
-
-bool stage_passed(struct stage *s, uint32_t i, uint64_t pos)
-{
-	leat_worker *w;
-	uint32_t n;
-
-	if (stage_is_source(s))
-		return load_acquire(&s->live) == 0;
-	if (s->order != NULL)
-		return order_reached(s->order, pos);
-	if (queue_popped(s->in->queue[i]) < pos)
-		return false;
-	w = takers(s, i, &n);
-	for (uint32_t k = 0; k < n; k++)
-		if (load_acquire(&w[k].low) < pos)
-			return false;
-	return true;
-}
-
-void stage_watch(struct stage *s, uint32_t i, uint64_t pos)
-{
-	uint32_t n;
-	leat_worker *w = takers(s, i, &n);
-
-	for (uint32_t k = 0; k < n; k++) {
-		uint64_t old = load_relaxed(&w[k].awaited);
-
-		while (pos < old && !cas(&w[k].awaited, &old, pos))
-			;
-	}
-}
-
-void *leat_arg(const leat_worker *w)
-{
-	return w->stage->row.arg;
-}
-
-void *leat_state(const leat_worker *w)
-{
-	return w->state;
-}
-
-uint32_t leat_index(const leat_worker *w)
-{
-	return w->index;
-}
-
-uint64_t leat_seq(const leat_worker *w)
-{
-	return w->seq;
-}
-
-uint32_t leat_attempt(const leat_worker *w)
-{
-	return w->attempt;
-}
-
-int leat_stopping(const leat_worker *w)
-{
-	return chain_stopping(w->stage->chain);
-}
-
-int leat_error(leat_worker *w, int code, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(w->text, sizeof(w->text), fmt, args);
-	va_end(args);
-	w->said = code;
-	w->odd |= ODD_SAID;
-	return code;
 }

@@ -138,6 +138,19 @@ void stage_account(leat_worker *w, size_t n);
  * unless it is 0, stage_idle is due. */
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos);
 
+/*
+ * stage_claim says, before positions are claimed, which they are at least: the
+ * head only grows, and a claim is a release.
+ */
+void stage_claim(leat_worker *w, leat_queue *q);
+
+/*
+ * stage_took says, once positions from pos on are claimed, which they are:
+ * others may have claimed what lay between, and nobody in leat_wait is to wait
+ * for what came later. The fence of a take that succeeds serves here too.
+ */
+void stage_took(leat_worker *w, uint64_t pos);
+
 /* stage_idle: nothing is claimed in this place any more but what is held. */
 void stage_idle(leat_worker *w);
 

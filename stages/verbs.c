@@ -113,12 +113,6 @@ static int push(leat_chain *c, void *const *items, size_t n, size_t *pushed,
 	return rc;
 }
 
-/* Deadline 0 means "do not wait" inside; a caller's 0 is long past. */
-static uint64_t past(uint64_t deadline)
-{
-	return deadline == 0 ? 1 : deadline;
-}
-
 int leat_push(leat_chain *c, void *item)
 {
 	size_t pushed;
@@ -137,7 +131,7 @@ int leat_push_until(leat_chain *c, void *item, uint64_t deadline)
 {
 	size_t pushed;
 
-	return push(c, &item, 1, &pushed, past(deadline));
+	return push(c, &item, 1, &pushed, queue_deadline(deadline));
 }
 
 int leat_pushn(leat_chain *c, void *const *items, size_t n, size_t *pushed)
@@ -196,7 +190,7 @@ int leat_pull_until(leat_chain *c, void **item, uint64_t deadline)
 {
 	size_t n;
 
-	return pull(c, item, 1, &n, past(deadline));
+	return pull(c, item, 1, &n, queue_deadline(deadline));
 }
 
 int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n)
@@ -265,7 +259,7 @@ static int wait_stage(leat_chain *c, struct stage *s, struct waiter *w)
 
 int leat_wait_until(leat_chain *c, uint64_t deadline)
 {
-	struct waiter w = {.deadline = past(deadline)};
+	struct waiter w = {.deadline = queue_deadline(deadline)};
 	int rc = 0;
 
 	if (is_own_worker(c))

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What stage functions do through their worker. leat_emit is with the items. */
+#include <stdarg.h>
+#include <stdio.h>
+#include "stages/chain.h"
+
+void *leat_arg(const leat_worker *w)
+{
+	return w->stage->row.arg;
+}
+
+void *leat_state(const leat_worker *w)
+{
+	return w->state;
+}
+
+uint32_t leat_index(const leat_worker *w)
+{
+	return w->index;
+}
+
+uint64_t leat_seq(const leat_worker *w)
+{
+	return w->seq;
+}
+
+uint32_t leat_attempt(const leat_worker *w)
+{
+	return w->attempt;
+}
+
+int leat_stopping(const leat_worker *w)
+{
+	return chain_stopping(w->stage->chain);
+}
+
+int leat_error(leat_worker *w, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(w->text, sizeof(w->text), fmt, args);
+	va_end(args);
+	w->said = code;
+	w->odd |= ODD_SAID;
+	return code;
+}

@@ -326,6 +326,9 @@ void visit(struct thread *t, struct stage *s)
 	store_relaxed(&t->left, (uint64_t)(uintptr_t)t->home);
 	t->visits += 2;
 	store_release(&t->away, t->visits);
+	/* Whoever leaves a place that is found manned below sees what was
+	 * given quietly. */
+	fence_full();
 	for (int sweep = 0; left && sweep < SWEEPS; sweep++) {
 		left = false;
 		for (struct stage *p = s; p <= last; p++) {

@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Visits: threads of a source hand items to the next stage without a wake,
+ * and run its places themselves, while a thread of that stage watches; a
+ * watcher takes over the home of a visitor that is stuck.
+ *
+ * Places are numbered: first the sources', which only their thread runs, then
+ * the stage's, which any thread may man. Memory as in queue.pml; the queue is
+ * a head, a tail and published places here, and never full. A tick of a
+ * watcher comes when nothing else can happen, and EARLY times at any time.
+ *
+ * What is checked: a place is run by one thread at a time and each home ends
+ * once; every item is worked on; nothing sleeps for ever; with -DNP, that no
+ * run goes on for ever: that is, nobody just ticks while something is left.
+ *
+ * Parameters: SOURCES, PLACES (of the stage, each with a thread), ITEMS (of
+ * each source), EARLY, and
+ *	MEET		the function waits until the next item has been made
+ *	RELY		the same, but with every second item, first, until the
+ *			next one is done
+ *	ECHO		a source waits, before it makes an item, until all those
+ *			that were made are done
+ */
+#ifndef SOURCES
+#define SOURCES 1
+#endif
+#ifndef PLACES
+#define PLACES 1
+#endif
+#ifndef ITEMS
+#define ITEMS 2
+#endif
+#ifndef EARLY
+#define EARLY 0
+#endif
+#define SWEEPS	2
+#define BATCHES 2
+
+#define THREADS	 (SOURCES + PLACES)
+#define N	 (SOURCES * ITEMS)
+#define NONE	 255
+#define IS_SOURCE(h) ((h) < SOURCES)
+
+/* The queue. */
+byte head, tail;
+bit published[N];
+bit ended;
+byte waiters, tokens;
+
+/* Places and threads. */
+byte manned[THREADS]; /* 1 more than the thread */
+bit watching, asked;
+byte visits[THREADS]; /* of places */
+byte away[THREADS], left_home[THREADS];
+#define TAKEN 64 /* even: the home that is there instead */
+byte live = SOURCES;
+
+/* What only the properties look at. */
+byte made[SOURCES]; /* the sources' own */
+byte made_all;
+bit done[N + 1];
+bit runs[THREADS], finished[THREADS];
+byte left_threads, done_all;
+
+/* Store buffers. Addresses below N are published places. */
+#define A_MANNED N
+#define A_AWAY	 (A_MANNED + THREADS)
+#define A_LEFT	 (A_AWAY + THREADS)
+#define A_WATCH	 (A_LEFT + THREADS)
+#define A_ASKED	 (A_WATCH + 1)
+#define BUFFER	 3
+
+typedef buffer {
+	byte n;
+	byte addr[BUFFER];
+	byte value[BUFFER]
+};
+buffer sb[THREADS];
+
+#define DRAINED(t) (sb[t].n == 0)
+
+inline store(t, a, v)
+{
+	d_step {
+		sb[t].n < BUFFER;
+		sb[t].addr[sb[t].n] = a;
+		sb[t].value[sb[t].n] = v;
+		sb[t].n++
+	}
+}
+
+inline let_out(t)
+{
+	d_step {
+		if
+		:: sb[t].addr[0] < A_MANNED -> published[sb[t].addr[0]] = 1
+		:: sb[t].addr[0] >= A_MANNED && sb[t].addr[0] < A_AWAY ->
+			manned[sb[t].addr[0] - A_MANNED] = sb[t].value[0]
+		:: sb[t].addr[0] >= A_AWAY && sb[t].addr[0] < A_LEFT ->
+			away[sb[t].addr[0] - A_AWAY] = sb[t].value[0]
+		:: sb[t].addr[0] >= A_LEFT && sb[t].addr[0] < A_WATCH ->
+			left_home[sb[t].addr[0] - A_LEFT] = sb[t].value[0]
+		:: sb[t].addr[0] == A_WATCH -> watching = sb[t].value[0]
+		:: sb[t].addr[0] == A_ASKED -> asked = sb[t].value[0]
+		fi;
+		sb[t].n--;
+		sb[t].addr[0] = sb[t].addr[1];
+		sb[t].value[0] = sb[t].value[1];
+		sb[t].addr[1] = sb[t].addr[2];
+		sb[t].value[1] = sb[t].value[2];
+		sb[t].addr[2] = 0;
+		sb[t].value[2] = 0
+	}
+}
+
+proctype memory()
+{
+	byte t;
+end:
+	do
+	:: atomic {
+		if
+		:: sb[0].n > 0 -> t = 0
+		:: sb[1].n > 0 -> t = 1
+#if THREADS > 2
+		:: sb[2].n > 0 -> t = 2
+#endif
+#if THREADS > 3
+		:: sb[3].n > 0 -> t = 3
+#endif
+		fi;
+		let_out(t);
+		t = 0
+	}
+	od
+}
+
+#define HAS_ITEM (head < tail && published[head])
+#define IS_OVER	 (ended && head == tail)
+#define CAN_TAKE (HAS_ITEM || IS_OVER)
+
+/* visit.c:any_free */
+#if PLACES == 1
+#define ANY_FREE (manned[SOURCES] == 0)
+#else
+#define ANY_FREE (manned[SOURCES] == 0 || manned[SOURCES + 1] == 0)
+#endif
+
+/* park.c; see queue.pml. */
+inline park_post()
+{
+	atomic {
+		if
+		:: waiters > 0 && tokens == 0 && DRAINED(me) ->
+			waiters--;
+			tokens++
+		:: (waiters == 0 || tokens > 0) && DRAINED(me)
+		fi
+	}
+}
+
+inline park_post_all()
+{
+	atomic {
+		DRAINED(me);
+		tokens = tokens + waiters;
+		waiters = 0
+	}
+}
+
+inline park_retract()
+{
+	atomic {
+		DRAINED(me);
+		if
+		:: waiters > 0 -> waiters--
+		:: else -> assert(tokens > 0); tokens--
+		fi
+	}
+}
+
+/* queue.c:queue_chain, wake_consumers */
+inline queue_chain()
+{
+	atomic {
+		DRAINED(me);
+		ready = waiters > 0
+	}
+	if
+	:: ready && HAS_ITEM -> park_post()
+	:: ready && !HAS_ITEM ->
+		if
+		:: IS_OVER -> park_post_all()
+		:: else
+		fi
+	:: !ready
+	fi;
+	ready = 0
+}
+
+/* visit.c:try_man */
+inline try_man(p)
+{
+	atomic {
+		if
+		:: manned[p] == 0 && DRAINED(me) ->
+			manned[p] = me + 1;
+			w = p;
+			assert(!runs[p] && !finished[p]);
+			runs[p] = 1
+		:: manned[p] != 0
+		fi
+	}
+}
+
+/* visit.c:man_any */
+inline man_any(first)
+{
+	try_man(first);
+#if PLACES > 1
+	if
+	:: w == NONE -> try_man(2 * SOURCES + 1 - first)
+	:: else
+	fi
+#endif
+}
+
+inline unman()
+{
+	atomic {
+		runs[w] = 0;
+		store(me, A_MANNED + w, 0);
+		w = NONE
+	}
+}
+
+/* visit.c:place_leave */
+inline place_leave()
+{
+	unman();
+	queue_chain()
+}
+
+/* queue.c:queue_take. *pos is N if there is nothing. */
+inline queue_take()
+{
+	atomic {
+		if
+		:: HAS_ITEM && DRAINED(me) -> pos = head; head++
+		:: !HAS_ITEM -> pos = N
+		fi
+	}
+	/* The fence, and the wakes at the end, of queue.c:popped_some */
+	if
+	:: pos < N ->
+		if
+		:: DRAINED(me) && IS_OVER && waiters > 0 -> park_post_all()
+		:: DRAINED(me) && !(IS_OVER && waiters > 0)
+		fi
+	:: else
+	fi
+}
+
+/* The user's function. */
+inline run_fn()
+{
+	assert(runs[w] && !done[pos]);
+#ifdef RELY
+	if
+	:: pos % 2 == 0 && pos + 1 < N -> done[pos + 1]
+	:: else
+	fi;
+#endif
+#if defined(MEET)
+	made_all > pos + 1 || made_all == N;
+#elif defined(RELY)
+	if
+	:: pos % 2 == 1 -> made_all > pos + 1 || made_all == N
+	:: else
+	fi;
+#endif
+	atomic { done[pos] = 1; done_all++; pos = N }
+}
+
+/* visit.c:begin_watch. A thread sees its own store to `watching`, which is
+ * always 0, also while it is in its buffer. */
+#define BUFFERED(t, a) (sb[t].addr[0] == a || sb[t].addr[1] == a || \
+	sb[t].addr[2] == a)
+inline begin_watch(to)
+{
+	atomic {
+		if
+		:: watching == 0 && DRAINED(me) -> watching = 1; to = 1
+		:: watching == 1 && !BUFFERED(me, A_WATCH) -> to = 0
+		fi
+	}
+}
+
+/* visit.c:visitor, of one place, then of the other. */
+inline visitor_at(p)
+{
+	w = manned[p];
+	if
+	:: w != 0 ->
+		atomic {
+			other_away = away[w - 1];
+			if
+			:: other_away % 2 == 1 -> other = w - 1
+			:: else
+			fi
+		}
+	:: else
+	fi;
+	w = NONE
+}
+
+inline visitor()
+{
+	other = NONE;
+	visitor_at(SOURCES);
+#if PLACES > 1
+	if
+	:: other == NONE -> visitor_at(SOURCES + 1)
+	:: else
+	fi
+#endif
+}
+
+#if PLACES == 1
+#define VISITS (visits[SOURCES])
+#else
+#define VISITS (visits[SOURCES] + visits[SOURCES + 1])
+#endif
+
+#define TICK (timeout || early < EARLY)
+
+inline tick()
+{
+	if
+	:: early < EARLY -> early++
+	:: else
+	fi
+}
+
+proctype thread(byte me)
+{
+	byte home = me, place = NONE, w = NONE, pos = N;
+	byte number, sweep, batch, seen = NONE, seen_away;
+	byte other = NONE, other_away, visited, early;
+	bit waited, ready, free, watch, yield, owes, left, more, quiet;
+
+work:	/* stage.c:work */
+	if
+	:: IS_SOURCE(home) -> goto source
+	:: else -> goto take
+	fi;
+
+source:	/* stage.c:run_source */
+#ifdef ECHO
+	made_all == done_all;
+#endif
+	atomic {
+		assert(!runs[home] && made[home] < ITEMS);
+		runs[home] = 1;
+		made[home]++;
+		made_all++;
+		more = made[home] < ITEMS
+	}
+	/* item.c:give, visit.c:visit_welcome */
+	quiet = more && watching;
+	if
+	:: more && !quiet && !asked -> store(me, A_ASKED, 1)
+	:: more && !quiet
+	:: else
+	fi;
+	/* queue.c:queue_put_quietly, or queue_put */
+	atomic { DRAINED(me); pos = tail; tail++ }
+	atomic { store(me, pos, 1); pos = N }
+	runs[home] = 0;
+	if
+	:: !quiet -> park_post(); goto sourced
+	:: else -> quiet = 0
+	fi;
+
+	/* visit.c:visit */
+	atomic { store(me, A_LEFT + me, home); number = number + 2 }
+	store(me, A_AWAY + me, number - 1);
+#ifndef NO_VISIT_FENCE
+	DRAINED(me);
+#endif
+again:
+	left = 0;
+	/* visit.c:visit_stage */
+	man_any(SOURCES);
+	if
+	:: w == NONE -> goto swept
+	:: else
+	fi;
+#ifndef NO_WATCH_LOOK
+	if
+	:: watching == 0 -> place_leave(); goto swept
+	:: else
+	fi;
+#endif
+	/* visit.c:run_place */
+	visits[w]++;
+	do
+	:: batch < BATCHES ->
+		batch++;
+		queue_take();
+		if
+		:: pos == N -> break
+		:: else -> run_fn()
+		fi
+	:: else -> break
+	od;
+	batch = 0;
+	unman();
+#ifndef NO_UNMAN_FENCE
+	DRAINED(me);
+#endif
+#ifndef NO_LAST_LOOK
+	left = CAN_TAKE;
+#endif
+swept:
+	sweep++;
+	if
+	:: left && sweep < SWEEPS -> goto again
+	:: else -> sweep = 0
+	fi;
+	/* visit.c:come_home */
+	atomic {
+		DRAINED(me);
+		if
+#ifdef BLIND_HOME /* fault: goes on at its old home */
+		:: true -> away[me] = 0
+#else
+		:: away[me] == number - 1 -> away[me] = 0
+#endif
+#ifndef BLIND_HOME
+		:: away[me] != number - 1 -> home = away[me] - TAKEN
+#endif
+		fi
+	}
+	if
+	:: away[me] != 0 -> store(me, A_AWAY + me, 0)
+	:: else
+	fi;
+	if
+	:: left -> left = 0; queue_chain()
+	:: else
+	fi;
+	/* Whoever has another home now goes on there; more is the old one's. */
+sourced:
+	if
+	:: IS_SOURCE(home) && made[home] == ITEMS -> goto leave
+	:: else -> goto work
+	fi;
+
+take:	/* stage.c:take */
+	if
+	:: place != NONE -> atomic { w = place; place = NONE }
+	:: else -> man_any(home)
+	fi;
+	if
+	:: w == NONE -> goto await
+	:: else
+	fi;
+	queue_take();
+	if
+	:: pos < N ->
+		if
+		:: waited -> waited = 0; queue_chain()
+		:: else
+		fi
+	:: else ->
+		ready = IS_OVER;
+		if
+		:: ready -> ready = 0; place_leave(); goto leave
+		:: else -> place_leave(); goto await
+		fi
+	fi;
+	/* stage.c:run_items */
+	run_fn();
+	/* visit.c:place_yield */
+	if
+	:: asked && !ended ->
+		store(me, A_ASKED, 0);
+		begin_watch(watch);
+		if
+		:: watch -> yield = 1; unman(); goto await
+		:: else
+		fi
+	:: true
+	fi;
+	atomic { place = w; w = NONE; goto work }
+
+await:	/* visit.c:place_await */
+	if
+	:: yield
+	:: else -> waited = 1; begin_watch(watch)
+	fi;
+	atomic { visited = VISITS; seen = NONE; seen_away = 0 }
+	do
+	:: true ->
+		/* queue.c:queue_await */
+		atomic { DRAINED(me); waiters++ }
+		if
+		:: yield -> ready = ended
+		:: else ->
+			ready = CAN_TAKE;
+			free = ANY_FREE;
+			atomic { ready = ready && free; free = 0 }
+		fi;
+		if
+		:: ready -> ready = 0; park_retract(); break
+		:: else
+		fi;
+		if
+		:: atomic { tokens > 0 && DRAINED(me) -> tokens-- } break
+		:: watch && tokens == 0 && TICK -> tick()
+		fi;
+		park_retract();
+		if
+		:: yield -> ready = ended
+		:: else ->
+			ready = CAN_TAKE;
+			free = ANY_FREE;
+			atomic { ready = ready && free; free = 0 }
+		fi;
+		if
+		:: ready -> ready = 0; break
+		:: else
+		fi;
+		yield = 0;
+		/* visit.c:look_after */
+		visitor();
+		if
+#ifdef NO_HOME
+		:: false ->
+#else
+		:: other != NONE && other == seen && other_away == seen_away ->
+#endif
+			w = left_home[other];
+			atomic {
+				DRAINED(me);
+				if
+				:: away[other] == other_away ->
+					away[other] = TAKEN + home;
+					home = w
+				:: else
+				fi;
+				w = NONE;
+				other = NONE;
+				ready = IS_SOURCE(home)
+			}
+			seen = NONE
+		:: else -> seen = other
+		fi;
+		atomic { seen_away = other_away; other_away = 0; other = NONE }
+		if
+		:: ready -> ready = 0; break
+		:: else
+		fi;
+		if
+		:: VISITS == visited && seen == NONE ->
+			/* visit.c:end_watch */
+			store(me, A_WATCH, 0);
+#ifndef NO_END_WATCH_FENCE
+			DRAINED(me);
+#endif
+			visitor();
+			if
+			:: other == NONE -> watch = 0
+			:: else -> begin_watch(watch)
+			fi;
+			atomic { other = NONE; other_away = 0 }
+		:: else
+		fi;
+		visited = VISITS
+	od;
+	atomic { yield = 0; visited = 0; seen = NONE; seen_away = 0 }
+	if
+	:: watch -> watch = 0; store(me, A_WATCH, 0)
+	:: else
+	fi;
+	goto work;
+
+leave:	/* stage.c:finish, place_keep */
+	do
+	:: IS_SOURCE(home) -> break
+	:: !IS_SOURCE(home) ->
+		try_man(home);
+		if
+		:: w != NONE -> break
+		:: else
+		fi;
+		atomic { DRAINED(me); waiters++ }
+		if
+		:: manned[home] == 0 -> park_retract()
+		:: manned[home] != 0 ->
+			if
+			:: atomic { tokens > 0 && DRAINED(me) -> tokens-- }
+			:: tokens == 0 && TICK -> tick(); park_retract()
+			fi
+		fi
+	od;
+	atomic {
+		DRAINED(me);
+		assert(!finished[home]);
+		finished[home] = 1;
+		w = NONE;
+		if
+		:: IS_SOURCE(home) ->
+			live--;
+			ready = live == 0
+		:: else
+		fi
+	}
+	if
+	:: ready -> atomic { DRAINED(me); ended = 1 } park_post_all()
+	:: else
+	fi;
+	left_threads++
+}
+
+init {
+	atomic {
+		run memory();
+		run thread(0);
+		run thread(1);
+#if THREADS > 2
+		run thread(2);
+#endif
+#if THREADS > 3
+		run thread(3);
+#endif
+	}
+	left_threads == THREADS;
+	assert(head == N && tail == N)
+}

@@ -7,7 +7,8 @@ TESTS_FAULT += fault-each
 TESTS_ASAN += fault-some
 TESTS_TSAN += fault-some
 
-OBJCOPY	?= objcopy
+# The cross compiler's, or the native one.
+OBJCOPY	?= $(if $(filter %-gcc,$(CC)),$(CC:%gcc=%objcopy),objcopy)
 FAULT_CALLS := malloc calloc realloc aligned_alloc strdup free fopen fclose \
 	pthread_create pthread_join pthread_mutex_init pthread_mutex_destroy \
 	pthread_cond_init pthread_cond_destroy pthread_attr_init \

@@ -319,13 +319,26 @@ int leat_queue_popn(leat_queue *q, void **items, size_t max, size_t *n)
 	return max == 0 ? 0 : queue_pop(q, items, max, n, LEAT_NEVER);
 }
 
+/*
+ * end_again: the last call of end may still be on its way, but this one, too,
+ * promises that pushes are refused from now on. A single producer has no
+ * other beside it.
+ */
+static void end_again(leat_queue *q)
+{
+	if (!(q->ring.sides & RING_SP))
+		ring_end(&q->ring);
+}
+
 void leat_queue_end(leat_queue *q)
 {
 	uint64_t left = load_relaxed(&q->ends);
 
 	do {
-		if (left == 0)
+		if (left == 0) {
+			end_again(q);
 			return;
+		}
 	} while (!cas(&q->ends, &left, left - 1));
 	if (left > 1)
 		return;

@@ -118,7 +118,9 @@ size_t edge_give_quietly(
 {
 	size_t given = queue_put_quietly(e->queue[0], items, n);
 
-	if (unlikely(given < n))
+	if (unlikely(given < n)) {
+		queue_chain(e->queue[0]);
 		given += edge_give(e, items + given, n - given, w);
+	}
 	return given;
 }

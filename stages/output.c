@@ -17,6 +17,9 @@ static void give(void *ctx, void *const *items, size_t n)
 		gave = edge_give_quietly(w->stage->out, items, n, &t->out);
 		t->owes = true;
 	} else {
+		/* There may be room only once what is owed is taken. */
+		if (unlikely(t->owes))
+			queue_chain(w->stage->out->queue[0]);
 		gave = edge_give(w->stage->out, items, n, &t->out);
 	}
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * errors_meet_bounds [-n RUNS] [-k STRIDE]
+ * errors_meet_bounds [-n RUNS] [-k STRIDE] [-o VARIANT]
  *
  * An error in the last row while every queue before it is full: bounds 1, 2
  * and 7, every policy, with and without order, from a source and pushed, with
@@ -19,9 +19,10 @@
 #include <unistd.h>
 #include "tests/stress/play.h"
 
-#define ROWS   4
-#define ITEMS  1000 /* more than all queues, windows and workers hold */
-#define FAILED -4711
+#define ROWS	 4
+#define ITEMS	 1000 /* more than all queues, windows and workers hold */
+#define FAILED	 -4711
+#define VARIANTS 96
 
 struct variant {
 	uint32_t bound;
@@ -207,16 +208,17 @@ static void check(struct meeting *m, int rc)
 	ledger_check(&m->ledger, m->watch.what);
 }
 
-static void meet(const struct variant *v)
+static void meet(const struct variant *v, uint64_t n)
 {
 	struct meeting m = {.v = *v};
 	pthread_t pusher = 0, puller = 0, waiter;
 	int rc;
 
 	watch_begin(&m.watch, 20,
-		"bound %u, policy %u, retries %u, flags %u, %s, %s", v->bound,
-		v->policy, v->retries, v->flags, v->source ? "source" : "push",
-		v->results ? "results" : "sink");
+		"errors_meet_bounds -o %d: bound %u, policy %u, retries %u, "
+		"flags %u, %s, %s",
+		(int)(n % VARIANTS), v->bound, v->policy, v->retries, v->flags,
+		v->source ? "source" : "push", v->results ? "results" : "sink");
 	open_meeting(&m);
 	if (!v->source)
 		pusher = thread_start(push, &m);
@@ -263,22 +265,25 @@ static void cancel_after(uint64_t k, struct played *sum)
 
 int main(int argc, char **argv)
 {
-	uint64_t runs = 1000, stride = 50, steps = 0;
+	uint64_t runs = 1000, stride = 50, steps = 0, one = UINT64_MAX;
 	struct played sum = {0};
 	int opt;
 
-	while ((opt = getopt(argc, argv, "n:k:")) != -1) {
+	while ((opt = getopt(argc, argv, "n:k:o:")) != -1) {
 		if (opt == 'n')
 			runs = strtoull(optarg, NULL, 0);
 		else if (opt == 'k')
 			stride = strtoull(optarg, NULL, 0);
+		else if (opt == 'o')
+			one = strtoull(optarg, NULL, 0);
 		else
 			return 2;
 	}
 	for (uint64_t i = 0; i < runs; i++) {
-		struct variant v = variant(i);
+		uint64_t n = one == UINT64_MAX ? i : one;
+		struct variant v = variant(n);
 
-		meet(&v);
+		meet(&v, n);
 	}
 	printf("%" PRIu64 " errors met full queues: none hung\n", runs);
 	fflush(stdout);

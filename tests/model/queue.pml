@@ -842,7 +842,7 @@ chain:	/* queue.c:queue_chain */
 	   post_consumer(me, true)
 	:: atomic { else -> pos = 0 }
 	   if
-	   :: RING_DRAINED -> post_consumers(me)
+	   :: cancelled || RING_DRAINED -> post_consumers(me)
 	   :: else
 	   fi
 	fi;

@@ -64,6 +64,7 @@ test-stress: $(STRESS) $(STRESS_P) $(SOAK)
 		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
 		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)' \
 		'$(STRESS_BIN)/errors_meet_bounds -n 200 -k 100' \
+		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 96 -k 500' \
 		'$(STRESS_BIN)/queues' \
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \

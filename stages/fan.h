@@ -157,7 +157,7 @@ struct leat_fan {
 	uint64_t settled;  /* chores + odd at the last barrier */
 	uint64_t nested;   /* calls made by calls */
 	uint64_t taker;	   /* who calls leat_next; see PULLERS_MANY */
-	struct park ended; /* threads in leat_handle_wait */
+	struct bell ended; /* threads in leat_handle_wait */
 	struct park space; /* threads that wait for leat_next to make room */
 };
 

@@ -15,7 +15,7 @@ int leat_handle_cancel(leat_handle *h)
 
 	if (!cas(&h->state, &state, STATE_CANCELLED))
 		return state == STATE_RUNS ? -EBUSY : -EALREADY;
-	park_signal_all(&h->fan->ended);
+	bell_ring(&h->fan->ended);
 	return 0;
 }
 
@@ -34,16 +34,18 @@ static void show_cancelled(const leat_handle *h, leat_done *done, size_t size)
 static int await_end(leat_handle *h, uint64_t deadline)
 {
 	leat_fan *f = h->fan;
+	uint32_t heard;
 
 	if (fan_inside(f))
 		return -EDEADLK;
 	hand_over(f);
-	park_announce(&f->ended);
+	heard = bell_listen(&f->ended);
+	perturb();
 	if (leat_handle_done(h)) {
-		park_retract(&f->ended);
+		bell_leave(&f->ended);
 		return 0;
 	}
-	if (park_wait(&f->ended, deadline) == 0 || leat_handle_done(h))
+	if (bell_wait(&f->ended, heard, deadline) == 0 || leat_handle_done(h))
 		return 0;
 	return -ETIMEDOUT;
 }

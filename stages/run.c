@@ -88,7 +88,7 @@ static void tell(leat_fan *f, const struct call *c)
 	}
 	if (c->flags & CALL_WATCHED) {
 		store_release(&c->more->state, STATE_DONE);
-		park_signal_all(&f->ended);
+		bell_ring(&f->ended);
 	}
 }
 

@@ -103,7 +103,8 @@ static uint64_t visits_of(const struct stage *s)
 	return n;
 }
 
-/* visitor finds a thread that is on a visit in the stage, and its number. */
+/* visitor finds a thread that is on a visit in the stage, and what is in its
+ * `away`: the number, or the home that it got instead of its own. */
 static struct thread *visitor(const struct stage *s, uint64_t *away)
 {
 	for (uint32_t i = 0; i < s->workers; i++) {
@@ -113,7 +114,7 @@ static struct thread *visitor(const struct stage *s, uint64_t *away)
 		if (t == NULL)
 			continue;
 		*away = load_acquire(&t->away);
-		if (*away & 1)
+		if (*away != 0)
 			return t;
 	}
 	return NULL;
@@ -123,6 +124,8 @@ static struct thread *visitor(const struct stage *s, uint64_t *away)
  * look_after is a watcher's tick. A visit that was there at the last one is
  * stuck: the two threads change homes. The visitor finds out when it is done;
  * until then it does not look at its home, so the watcher may have it at once.
+ * It may go on to another stage meanwhile and be stuck there too: then it is
+ * the new home that the next watcher takes.
  */
 static void look_after(struct thread *t)
 {
@@ -130,7 +133,7 @@ static void look_after(struct thread *t)
 	struct thread *other = visitor(t->home->stage, &away);
 
 	if (other != NULL && other == t->seen && away == t->seen_away) {
-		uint64_t theirs = load_relaxed(&other->left);
+		uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
 
 		if (cas(&other->away, &away, (uint64_t)(uintptr_t)t->home)) {
 			t->home = (leat_worker *)(uintptr_t)theirs;

@@ -257,6 +257,20 @@ static size_t pop_single(
 	return n;
 }
 
+size_t ring_room(struct ring *r, size_t n)
+{
+	uint64_t pos = load_relaxed(&r->tail);
+	bool ahead;
+	int64_t k;
+
+	if (pos & RING_END)
+		return 0;
+	k = room(r, pos, n);
+	if (k <= 0 || r->sides == RING_SPSC)
+		return (size_t)k;
+	return run_of(r, pos, (size_t)k, 0, &ahead);
+}
+
 size_t ring_push(struct ring *r, void *const *items, size_t n)
 {
 	return r->sides == RING_SPSC ? push_single(r, items, n)

@@ -81,6 +81,28 @@ bool ring_writable(struct ring *r);
 
 void ring_end(struct ring *r);
 
+/*
+ * ring_room is how many of n items a single producer may put, one at a time,
+ * with ring_put: each of them is there for consumers at once.
+ */
+size_t ring_room(struct ring *r, size_t n);
+
+static inline void ring_put(struct ring *r, void *item)
+{
+	uint64_t pos = load_relaxed(&r->tail);
+
+	if (r->sides == RING_SPSC) {
+		r->item[pos & r->mask] = item;
+		store_release(&r->tail, pos + 1);
+	} else {
+		struct slot *s = &r->slot[pos & r->mask];
+
+		s->item = item;
+		store_relaxed(&r->tail, pos + 1);
+		store_release(&s->turn, (pos >> r->shift) * 2 + 1);
+	}
+}
+
 static inline uint64_t ring_tail(const struct ring *r)
 {
 	return load_acquire(&r->tail) & ~RING_END;

@@ -5,6 +5,7 @@
 #include "stages/item.h"
 #include "stages/output.h"
 #include "stages/retry.h"
+#include "stages/visit.h"
 
 /*
  * emit_nowhere frees an item that nobody gets: but `in` only once the attempt
@@ -300,31 +301,68 @@ static bool source_retryable(leat_worker *w, uint64_t seq)
 	return outcome != ENDED;
 }
 
+/*
+ * direct is the queue that a source with one worker puts its items into, one at
+ * a time: it may block for long at any call, and what it has made by then
+ * must not wait for it. NULL if there is none such.
+ */
+static leat_queue *direct(const struct stage *s)
+{
+	leat_queue *q = s->out->n == 1 ? s->out->queue[0] : NULL;
+
+	return q != NULL && q->ring.sides & RING_SP ? q : NULL;
+}
+
+/*
+ * put_direct hands on an item of a source. Nobody is woken as long as somebody
+ * watches the next stage, which this thread is going to visit: then the item is
+ * found at the next tick at the latest.
+ */
+static inline void put_direct(leat_worker *w, leat_queue *q, void *item)
+{
+	struct thread *t = w->thread;
+
+	ring_put(&q->ring, item);
+	if (likely(t->quiet)) {
+		t->owes = true;
+		t->quiet = visit_watched(w->stage + 1);
+	}
+	if (!t->quiet)
+		queue_chain(q);
+}
+
+/* source_plain stops early when what was made must go another way. */
 static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 {
 	const leat_chain *c = w->stage->chain;
 	leat_fn fn = w->stage->row.source;
-	struct counts counts = {0};
-	size_t made;
+	leat_queue *q = direct(w->stage);
+	size_t room = q == NULL ? 0 : ring_room(&q->ring, n);
+	uint64_t put = 0;
+	size_t made = 0;
 
 	w->in = NULL;
-	for (made = 0; made < n; made++) {
+	while (made < n && w->n_out == 0) {
 		void *out = NULL;
 		int rc;
 
-		if (chain_stopping(c)) {
-			*more = false;
+		*more = !chain_stopping(c);
+		if (!*more)
 			break;
-		}
 		w->seq = first + made;
 		rc = fn(NULL, &out, w);
-		if (!settle_plain(w, NULL, NULL, out, rc, &counts) &&
-			settle(w, NULL, out, rc) == ENDED) {
+		if (likely(rc == 0 && put < room && w->odd == 0 &&
+			    w->n_out == 0)) {
+			put_direct(w, q, out);
+			put++;
+		} else if (settle(w, NULL, out, rc) == ENDED) {
 			*more = false;
 			break;
 		}
+		made++;
 	}
-	add_counts(w, &counts);
+	add_owned(&w->tally.done, put);
+	add_owned(&w->tally.gave, put);
 	return made;
 }
 

@@ -165,6 +165,9 @@ static bool run_items(struct thread *t)
 	return true;
 }
 
+/* run_source: a source may block at any call, so nothing waits for its next
+ * one. The last batch wakes the next stage rather than visit it: whoever takes
+ * over the home of a visitor must not call a source that has ended. */
 static bool run_source(struct thread *t)
 {
 	leat_worker *w = t->home;
@@ -172,13 +175,19 @@ static bool run_source(struct thread *t)
 	size_t n;
 
 	w->thread = t;
+	t->quiet = visit_welcome(w->stage, w->grain);
 	n = items_source(w, w->grain, &more);
-	stage_account(w, n);
-	t->quiet = more;
-	outputs_give(w, 0);
 	t->quiet = false;
-	if (t->owes)
+	stage_account(w, n);
+	outputs_give(w, 0);
+	if (!t->owes)
+		return more;
+	if (more) {
 		visit(t, w->stage + 1);
+	} else {
+		t->owes = false;
+		queue_chain(w->stage->out->queue[0]);
+	}
 	return more;
 }
 

@@ -51,6 +51,12 @@ bool place_yield(leat_worker *w);
  * that is but for its threads being awake, they are asked to make way. */
 bool visit_welcome(struct stage *s, size_t n);
 
+/* visit_watched: a thread of the stage sleeps in ticks. */
+static inline bool visit_watched(const struct stage *s)
+{
+	return load_relaxed(&s->watching) != 0;
+}
+
 /* visit pays what the thread owes: it runs the stage, or wakes its threads,
  * and goes on down the chain. The thread may have another home afterwards. */
 void visit(struct thread *t, struct stage *s);

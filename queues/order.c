@@ -47,6 +47,7 @@ static size_t piece(const struct order *o, uint64_t pos, size_t m)
 }
 
 /* lay_down publishes the run with its word; the items come before it. */
+/* model: order.pml give */
 static int lay_down(
 	struct order *o, uint64_t pos, uint64_t n, void *const *items, size_t m)
 {
@@ -90,6 +91,7 @@ static void hand_on(struct order *o, uint64_t pos, uint64_t run,
 }
 
 /* The places up to `next` may be laid down again once it has moved. */
+/* model: order.pml advance */
 static void advance(struct order *o, uint64_t next)
 {
 	store_release(&o->next, next);
@@ -97,6 +99,7 @@ static void advance(struct order *o, uint64_t next)
 	park_signal(o->credit);
 }
 
+/* model: order.pml drain */
 static void hand_on_laid_down(struct order *o, order_sink *sink, void *ctx)
 {
 	for (;;) {
@@ -111,6 +114,7 @@ static void hand_on_laid_down(struct order *o, order_sink *sink, void *ctx)
 	}
 }
 
+/* model: order.pml try_lock */
 static bool try_lock(struct order *o)
 {
 	uint64_t open = 0;
@@ -120,6 +124,7 @@ static bool try_lock(struct order *o)
 
 /* unlock lets go and wakes whoever waits for their turn; the fence is for
  * them, and for the look at what was laid down meanwhile. */
+/* model: order.pml unlock */
 static void unlock(struct order *o)
 {
 	store_release(&o->lock, 0);
@@ -127,6 +132,7 @@ static void unlock(struct order *o)
 	bell_ring(&o->turn);
 }
 
+/* model: order.pml look_for_next */
 static bool next_is_laid_down(struct order *o)
 {
 	return load_acquire(run_at(o, load_acquire(&o->next))) != 0;
@@ -155,6 +161,7 @@ static bool try_enter(struct order *o, uint64_t pos)
 	return load_acquire(&o->next) == pos && try_lock(o);
 }
 
+/* model: order.pml give */
 int order_give(struct order *o, uint64_t pos, uint64_t n, void *const *items,
 	size_t m, order_sink *sink, void *ctx)
 {
@@ -175,6 +182,7 @@ int order_give(struct order *o, uint64_t pos, uint64_t n, void *const *items,
 	return 0;
 }
 
+/* model: order.pml enter */
 int order_enter(struct order *o, uint64_t pos)
 {
 	uint32_t heard;

@@ -25,6 +25,7 @@ static void futex_wake(uint64_t *word, int n)
 }
 
 /* futex_sleep waits while the lower half is `low`; false when time is up. */
+/* model: queue.pml park_wait */
 static bool futex_sleep(uint64_t *word, uint32_t low, uint64_t deadline)
 {
 	struct timespec ts = {
@@ -39,6 +40,7 @@ static bool futex_sleep(uint64_t *word, uint32_t low, uint64_t deadline)
 	return rc == 0 || errno != ETIMEDOUT;
 }
 
+/* model: queue.pml park_announce */
 void park_announce(struct park *p)
 {
 	fetch_add(&p->word, WAITER);
@@ -46,6 +48,7 @@ void park_announce(struct park *p)
 }
 
 /* No waiter left means that our wake is on its way: its token is ours. */
+/* model: queue.pml park_retract */
 void park_retract(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
@@ -54,6 +57,7 @@ void park_retract(struct park *p)
 		;
 }
 
+/* model: queue.pml park_wait */
 static bool take_token(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
@@ -80,6 +84,7 @@ int park_wait(struct park *p, uint64_t deadline)
 	return rc;
 }
 
+/* model: queue.pml park_post */
 void park_post(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
@@ -93,6 +98,7 @@ void park_post(struct park *p)
 	errno = saved;
 }
 
+/* model: queue.pml park_post_all */
 void park_post_all(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
@@ -106,6 +112,7 @@ void park_post_all(struct park *p)
 	errno = saved;
 }
 
+/* model: order.pml bell_listen */
 uint32_t bell_listen(struct bell *b)
 {
 	uint64_t w = fetch_add(&b->word, WAITER);
@@ -119,6 +126,7 @@ void bell_leave(struct bell *b)
 	fetch_add(&b->word, -WAITER);
 }
 
+/* model: order.pml bell_wait */
 int bell_wait(struct bell *b, uint32_t heard, uint64_t deadline)
 {
 	int saved = errno;

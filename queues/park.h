@@ -90,6 +90,7 @@ void bell_wake(struct bell *b);
 
 /* bell_ring: what the caller has published becomes visible, then every waiter
  * is woken. */
+/* model: order.pml bell_ring */
 static inline void bell_ring(struct bell *b)
 {
 	fence_full();

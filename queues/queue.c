@@ -55,6 +55,7 @@ static bool ready_to_put(void *queue)
 }
 
 /* The head at which a queue that is full now has a quarter free. */
+/* model: queue.pml no_room */
 static void set_wake_at(leat_queue *q)
 {
 	uint64_t capacity = q->ring.capacity;
@@ -84,6 +85,7 @@ static bool spin(bool (*ready)(void *), void *ctx)
  * the second look, ends it; so does the deadline, unless it is ready after
  * all, for a wake that came for us must not be lost.
  */
+/* model: queue.pml no_room, none */
 static int sleep_until_ready(
 	struct park *p, bool (*ready)(void *), void *ctx, struct wait *w)
 {
@@ -125,6 +127,7 @@ int queue_await_room(leat_queue *q, struct wait *w)
 
 /* wake_consumers wakes one if there is something to take, all if there will be
  * nothing any more. */
+/* model: queue.pml chain */
 static void wake_consumers(leat_queue *q)
 {
 	if (ring_readable(&q->ring, limit(q)))
@@ -141,6 +144,7 @@ void queue_chain(leat_queue *q)
 }
 
 /* One fence, after the items are published, for the whole operation. */
+/* model: queue.pml published */
 static void pushed_some(leat_queue *q)
 {
 	perturb();
@@ -151,6 +155,7 @@ static void pushed_some(leat_queue *q)
  * The head may reach the end under a consumer that has seen an item it did
  * not get: hence the look at the consumers too.
  */
+/* model: queue.pml release */
 static void popped_some(leat_queue *q)
 {
 	perturb();
@@ -330,6 +335,7 @@ static void end_again(leat_queue *q)
 		ring_end(&q->ring);
 }
 
+/* model: queue.pml end_input */
 void leat_queue_end(leat_queue *q)
 {
 	uint64_t left = load_relaxed(&q->ends);
@@ -347,6 +353,7 @@ void leat_queue_end(leat_queue *q)
 	park_post_all(&q->not_full);
 }
 
+/* model: queue.pml other */
 void leat_queue_cancel(leat_queue *q)
 {
 	store_release(&q->cancelled, 1);

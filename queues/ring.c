@@ -60,6 +60,7 @@ static struct slot *slot_at(const struct ring *r, uint64_t pos)
  * head is tried first, since the true one is on the consumers' line. Negative
  * when pos is stale: consumers are already beyond it.
  */
+/* model: queue.pml claim */
 static int64_t room(struct ring *r, uint64_t pos, size_t n)
 {
 	int64_t left =
@@ -78,6 +79,7 @@ static int64_t room(struct ring *r, uint64_t pos, size_t n)
 
 /* run_of counts the slots from pos on, n at most, whose turn is `off` past
  * free. *ahead tells whether the first one is already beyond that turn. */
+/* model: queue.pml claim */
 static size_t run_of(
 	const struct ring *r, uint64_t pos, size_t n, unsigned off, bool *ahead)
 {
@@ -98,6 +100,7 @@ static size_t run_of(
 }
 
 /* claim moves *index from pos to pos + k. A single thread need not compare. */
+/* model: queue.pml claim */
 static bool claim(uint64_t *index, uint64_t pos, size_t k, bool single)
 {
 	if (single) {
@@ -107,6 +110,7 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool single)
 	return cas(index, &pos, pos + k);
 }
 
+/* model: queue.pml publish */
 static void publish(struct ring *r, uint64_t pos, void *const *items, size_t k)
 {
 	for (size_t i = 0; i < k; i++) {
@@ -155,6 +159,7 @@ static void sample(struct ring *r, uint64_t pos, size_t k)
 		store_relaxed(&r->high, depth);
 }
 
+/* model: queue.pml release */
 static void release(struct ring *r, uint64_t pos, void **items, size_t k)
 {
 	for (size_t i = 0; i < k; i++) {
@@ -214,6 +219,7 @@ static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
 }
 
 /* The end comes from the producer itself, so its own tail is never stale. */
+/* model: queue.pml claim, published */
 static size_t push_single(struct ring *r, void *const *items, size_t n)
 {
 	uint64_t pos = load_relaxed(&r->tail);
@@ -230,6 +236,7 @@ static size_t push_single(struct ring *r, void *const *items, size_t n)
 	return (size_t)k;
 }
 
+/* model: queue.pml claim, release */
 static size_t pop_single(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
@@ -284,6 +291,7 @@ size_t ring_pop(
 				     : pop_shared(r, items, n, limit, pos);
 }
 
+/* model: queue.pml look_for_items */
 bool ring_readable(const struct ring *r, uint64_t limit)
 {
 	uint64_t pos = load_acquire(&r->head);
@@ -295,6 +303,7 @@ bool ring_readable(const struct ring *r, uint64_t limit)
 	return load_acquire(&slot_at(r, pos)->turn) > turn_free(r, pos);
 }
 
+/* model: queue.pml look_for_room */
 bool ring_writable(struct ring *r)
 {
 	uint64_t pos = load_acquire(&r->tail);
@@ -307,6 +316,7 @@ bool ring_writable(struct ring *r)
 	       load_acquire(&slot_at(r, pos)->turn) >= turn_free(r, pos);
 }
 
+/* model: queue.pml end_input */
 void ring_end(struct ring *r)
 {
 	if (r->sides & RING_SP)

@@ -112,6 +112,7 @@ static inline uint64_t ring_tail(const struct ring *r)
  * ring_drained: the input has ended and every item is taken. The tail is read
  * first: once ended it stands still.
  */
+/* model: queue.pml RING_DRAINED */
 static inline bool ring_drained(const struct ring *r)
 {
 	uint64_t tail = load_acquire(&r->tail);

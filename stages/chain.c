@@ -263,6 +263,7 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	return rc;
 }
 
+/* model: chain.pml chain_halt */
 void chain_halt(leat_chain *c, enum halt why)
 {
 	uint64_t no = HALT_NO;
@@ -317,6 +318,7 @@ static void drain_results(leat_chain *c)
 		edge_free(e, item);
 }
 
+/* model: chain.pml main_thread */
 int leat_close(leat_chain *c)
 {
 	leat_report *report, r;

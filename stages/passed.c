@@ -12,6 +12,7 @@ static leat_worker *takers(struct stage *s, uint32_t i, uint32_t *n)
 	return &s->worker[keyed ? i : 0];
 }
 
+/* model: wait.pml stage_passed */
 bool stage_passed(struct stage *s, uint32_t i, uint64_t pos)
 {
 	leat_worker *w;
@@ -30,6 +31,7 @@ bool stage_passed(struct stage *s, uint32_t i, uint64_t pos)
 	return true;
 }
 
+/* model: wait.pml stage_watch */
 void stage_watch(struct stage *s, uint32_t i, uint64_t pos)
 {
 	uint32_t n;
@@ -49,6 +51,7 @@ void stage_watch(struct stage *s, uint32_t i, uint64_t pos)
  * does not see what it awaits, and of two workers that pass it at the same
  * time one sees the other's.
  */
+/* model: wait.pml moved */
 static void moved(leat_worker *w)
 {
 	struct stage *s = w->stage;
@@ -62,6 +65,7 @@ static void moved(leat_worker *w)
 	}
 }
 
+/* model: wait.pml take */
 void stage_claim(leat_worker *w, leat_queue *q)
 {
 	uint64_t low = queue_popped(q);
@@ -71,6 +75,7 @@ void stage_claim(leat_worker *w, leat_queue *q)
 	store_release(&w->low, low);
 }
 
+/* model: wait.pml take */
 void stage_took(leat_worker *w, uint64_t pos)
 {
 	uint64_t low = pos;
@@ -85,6 +90,7 @@ void stage_took(leat_worker *w, uint64_t pos)
 }
 
 /* The fence is for leat_wait. */
+/* model: wait.pml wait */
 void stage_idle(leat_worker *w)
 {
 	store_release(&w->low, held_low(w));

@@ -192,6 +192,7 @@ static bool run_source(struct thread *t)
 }
 
 /* The last one to leave ends the next stage's input. */
+/* model: chain.pml leave */
 static void leave(leat_worker *w)
 {
 	struct stage *s = w->stage;

@@ -209,6 +209,7 @@ struct waiter {
  * listens before it names its position: a worker that forgets a lower one at
  * the same time then rings for it.
  */
+/* model: wait.pml waiter */
 static int sleep_once(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
 	struct waiter *w)
 {

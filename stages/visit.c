@@ -16,6 +16,7 @@
 #define BATCHES 8 /* at most in a place at a time */
 #define SWEEPS	4 /* down the chain, at most in one visit */
 
+/* model: visit.pml try_man */
 static bool try_man(struct thread *t, leat_worker *w)
 {
 	uint64_t nobody = 0;
@@ -127,6 +128,7 @@ static struct thread *visitor(const struct stage *s, uint64_t *away)
  * It may go on to another stage meanwhile and be stuck there too: then it is
  * the new home that the next watcher takes.
  */
+/* model: visit.pml await */
 static void look_after(struct thread *t)
 {
 	uint64_t away = 0;
@@ -155,6 +157,7 @@ static bool begin_watch(struct stage *s)
 
 /* end_watch succeeds only while nobody is on a visit: a visitor mans its place
  * before it looks whether somebody watches. */
+/* model: visit.pml await */
 static bool end_watch(struct stage *s)
 {
 	uint64_t away;
@@ -176,6 +179,7 @@ static bool is_over(void *home)
  * may escape who looks just then. It is found at the next tick, and there is
  * one more of those after the end of the watch.
  */
+/* model: visit.pml await */
 void place_await(struct thread *t, uint64_t deadline, bool yield)
 {
 	leat_worker *home = t->home;
@@ -269,6 +273,7 @@ bool visit_welcome(struct stage *s, size_t n)
 
 /* come_home ends a visit. If somebody has taken the home meanwhile, there is
  * another one instead of the visit's number. */
+/* model: visit.pml swept */
 static void come_home(struct thread *t)
 {
 	uint64_t away = t->visits;
@@ -308,6 +313,7 @@ static void run_place(leat_worker *w)
 
 /* visit_stage runs a place of the stage, if there is one. It returns whether
  * something is left to take, for whoever comes next. */
+/* model: visit.pml again */
 static bool visit_stage(struct thread *t, struct stage *s)
 {
 	leat_worker *w = man_any(t, s, 0);
@@ -328,6 +334,7 @@ static bool visit_stage(struct thread *t, struct stage *s)
 
 /* Down the chain, and again while something is left anywhere; what is left
  * after that is for the stages' own threads. */
+/* model: visit.pml source */
 void visit(struct thread *t, struct stage *s)
 {
 	struct stage *last = s;

@@ -148,7 +148,7 @@ work:
 		chain_halt()
 	:: true
 	fi;
-	/* item.c:outputs_give */
+	/* output.c:outputs_give */
 #ifndef RESULTS
 	if
 	:: s == 2 -> delivered++; goto work

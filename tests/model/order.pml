@@ -487,7 +487,7 @@ enter:	/* order.c:order_enter */
 #endif
 	if
 	:: cancelled ->
-		/* item.c:give_run, without the turn: queue.c:put_some refuses
+		/* output.c:give_run, without the turn: queue.c:put_some refuses
 		 * what is handed on. */
 #ifdef EARLY_EDGE_LOOK
 		assert(ready);
@@ -544,7 +544,7 @@ retry:
 no_credit: /* queue.c:queue_await */
 	waited = 1;
 	park_announce(me);
-	/* queue.c:ready_to_take: two loads. */
+	/* queue.c:queue_ready_to_take: two loads. */
 	p = head;
 	atomic {
 		ready = cancelled || p == N || p < LIMIT;

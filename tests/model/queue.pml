@@ -364,7 +364,7 @@ inline look_for_room(to)
 	}
 }
 
-/* queue.c:ready_to_take with ring.c:ring_readable: the head first. */
+/* queue.c:queue_ready_to_take with ring.c:ring_readable: the head first. */
 inline look_for_items(to)
 {
 	atomic {
@@ -606,7 +606,7 @@ published:
 	:: else -> goto done
 	fi;
 
-no_room:	/* queue.c:await_room, set_wake_at */
+no_room:	/* queue.c:queue_await_room, set_wake_at */
 	atomic {
 		waited = 1;
 #ifdef WAKE_AT_HEAD

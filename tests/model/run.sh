@@ -30,6 +30,7 @@ command -v spin >/dev/null || {
 rm -rf "$work"
 mkdir -p "$work" || exit 1
 work=$(cd "$work" && pwd)
+cd "$work" || exit 1
 
 # build MODEL CHECK OPTION...: makes ./pan.
 build()
@@ -133,6 +134,13 @@ explore()
 	fi
 }
 
+if "$here/refs" >refs.log; then
+	passed=1
+else
+	failed=1
+	cat refs.log
+fi
+rm -f refs.log
 printf '%-7s %-6s %10s %6s %7s %6s  %s\n' verdict model states depth MB s \
 	parameters
 while read -r tier name check options; do

@@ -366,7 +366,7 @@ source:	/* stage.c:run_source */
 		made_all++;
 		more = made[home] < ITEMS
 	}
-	/* item.c:give, visit.c:visit_welcome */
+	/* output.c:give, visit.c:visit_welcome */
 	quiet = more && watching;
 	if
 	:: more && !quiet && !asked -> store(me, A_ASKED, 1)

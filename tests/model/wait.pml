@@ -129,7 +129,7 @@ inline bell_ring(me)
 }
 
 /*
- * stage.c:stage_passed. The head first: a worker has said its low before it
+ * passed.c:stage_passed. The head first: a worker has said its low before it
  * moved the head. A worker's own stores are seen by itself: it looks only
  * after a fence.
  */
@@ -158,7 +158,7 @@ inline stage_passed(to, pos)
 #endif
 }
 
-/* stage.c:moved */
+/* passed.c:moved */
 inline moved(me)
 {
 	pos = awaited[me];
@@ -214,7 +214,7 @@ proctype worker(byte me)
 	byte pos, mine, n, held, claimed;
 	bit passed, held_once;
 
-take:	/* stage.c:claim_low */
+take:	/* passed.c:stage_claim */
 	pos = head;
 	atomic {
 		pos = (held > 0 && held - 1 < pos -> held - 1 : pos);
@@ -246,7 +246,7 @@ take:	/* stage.c:claim_low */
 	store(me, A_LOW, mine);
 #endif
 #ifndef LOW_STALE
-	/* stage.c:took: others have taken what lay between */
+	/* passed.c:stage_took: others have taken what lay between */
 	if
 	:: claimed < mine && (held == 0 || claimed < held - 1) ->
 		atomic {
@@ -281,14 +281,14 @@ take:	/* stage.c:claim_low */
 		}
 	:: else
 	fi;
-	/* item.c:outputs_give */
+	/* output.c:outputs_give */
 	do
 	:: n > 0 -> hand_on(mine); atomic { mine++; n-- }
 	:: else -> break
 	od;
 	atomic { mine = 0; goto take }
 
-wait:	/* stage.c:await, idle */
+wait:	/* passed.c:stage_idle */
 #ifndef NO_IDLE_LOW
 	atomic {
 		pos = (held > 0 -> held - 1 : NOBODY);
@@ -317,7 +317,7 @@ leave:	/* stage.c:take's idle, and later leave */
 	left_workers++
 }
 
-/* stage.c:stage_watch */
+/* passed.c:stage_watch */
 inline watch(w)
 {
 	atomic {

@@ -100,7 +100,10 @@ enum leat_return {
 
 /* Flags of a row. */
 enum leat_flag {
-	LEAT_ORDERED = 1 /* hand on in the order taken */
+	/* Hand on in the order taken. What is finished out of turn waits: as
+	 * many positions as the queue has, 64 or four for each worker,
+	 * whichever is most, rounded up to a power of two. */
+	LEAT_ORDERED = 1
 };
 
 /* What a failed item does to the chain, after its retries. */

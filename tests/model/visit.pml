@@ -7,14 +7,17 @@
  * Places are numbered: first the sources', which only their thread runs, then
  * the stage's, which any thread may man. Memory as in queue.pml; the queue is
  * a head, a tail and published places here, and never full. A tick of a
- * watcher comes when nothing else can happen, and EARLY times at any time.
+ * watcher comes when nothing else can happen, and EARLY times at any time;
+ * but it is so long that stores do not stay in a buffer until it comes, unless
+ * HASTY. A single source puts each item at once, several hand on after each
+ * call, as a stage does.
  *
  * What is checked: a place is run by one thread at a time and each home ends
  * once; every item is worked on; nothing sleeps for ever; with -DNP, that no
  * run goes on for ever: that is, nobody just ticks while something is left.
  *
  * Parameters: SOURCES, PLACES (of the stage, each with a thread), ITEMS (of
- * each source), EARLY, and
+ * each source), GRAIN (of a single source), EARLY, HASTY, and
  *	MEET		the function waits until the next item has been made
  *	RELY		the same, but with every second item, first, until the
  *			next one is done
@@ -32,6 +35,9 @@
 #endif
 #ifndef EARLY
 #define EARLY 0
+#endif
+#ifndef GRAIN
+#define GRAIN 1
 #endif
 #define SWEEPS	2
 #define BATCHES 2
@@ -305,7 +311,7 @@ inline visitor_at(p)
 		atomic {
 			other_away = away[w - 1];
 			if
-			:: other_away % 2 == 1 -> other = w - 1
+			:: other_away != 0 -> other = w - 1
 			:: else
 			fi
 		}
@@ -332,7 +338,16 @@ inline visitor()
 #define VISITS (visits[SOURCES] + visits[SOURCES + 1])
 #endif
 
-#define TICK (timeout || early < EARLY)
+#if defined(HASTY)
+#define ALL_OUT true
+#elif THREADS == 2
+#define ALL_OUT (DRAINED(0) && DRAINED(1))
+#elif THREADS == 3
+#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2))
+#else
+#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3))
+#endif
+#define TICK (timeout || (early < EARLY && ALL_OUT))
 
 inline tick()
 {
@@ -347,7 +362,7 @@ proctype thread(byte me)
 	byte home = me, place = NONE, w = NONE, pos = N;
 	byte number, sweep, batch, seen = NONE, seen_away;
 	byte other = NONE, other_away, visited, early;
-	bit waited, ready, free, watch, yield, owes, left, more, quiet;
+	bit waited, ready, free, watch, ticks, yield, owes, left, more, quiet;
 
 work:	/* stage.c:work */
 	if
@@ -355,32 +370,61 @@ work:	/* stage.c:work */
 	:: else -> goto take
 	fi;
 
-source:	/* stage.c:run_source */
+source:	/* stage.c:run_source, visit.c:visit_welcome */
+	atomic {
+		assert(!runs[home] && made[home] < ITEMS);
+		runs[home] = 1;
+		quiet = watching
+	}
+	if
+	:: !quiet && !asked -> store(me, A_ASKED, 1)
+	:: !quiet
+	:: else
+	fi;
+
+make:	/* item.c:items_source: a call, which may wait */
 #ifdef ECHO
 	made_all == done_all;
 #endif
 	atomic {
-		assert(!runs[home] && made[home] < ITEMS);
-		runs[home] = 1;
 		made[home]++;
 		made_all++;
+		batch++;
 		more = made[home] < ITEMS
 	}
-	/* output.c:give, visit.c:visit_welcome */
-	quiet = more && watching;
+#if SOURCES == 1
+	/* item.c:put_direct, ring.h:ring_put */
+	atomic { pos = tail; tail++; store(me, pos, 1); pos = N }
 	if
-	:: more && !quiet && !asked -> store(me, A_ASKED, 1)
-	:: more && !quiet
+	:: quiet -> owes = 1; quiet = watching
 	:: else
 	fi;
+	if
+	:: !quiet -> queue_chain()
+	:: else
+	fi;
+	if
+	:: more && batch < GRAIN -> goto make
+	:: else
+	fi;
+	runs[home] = 0;
+	atomic { batch = 0; quiet = 0 }
+	if
+	:: !owes -> goto sourced
+	:: owes && !more -> owes = 0; queue_chain(); goto sourced
+	:: else -> owes = 0
+	fi;
+#else
+	batch = 0;
 	/* queue.c:queue_put_quietly, or queue_put */
 	atomic { DRAINED(me); pos = tail; tail++ }
 	atomic { store(me, pos, 1); pos = N }
 	runs[home] = 0;
 	if
-	:: !quiet -> park_post(); goto sourced
+	:: !quiet || !more -> quiet = 0; park_post(); goto sourced
 	:: else -> quiet = 0
 	fi;
+#endif
 
 	/* visit.c:visit */
 	atomic { store(me, A_LEFT + me, home); number = number + 2 }
@@ -500,9 +544,10 @@ await:	/* visit.c:place_await */
 	:: yield
 	:: else -> waited = 1; begin_watch(watch)
 	fi;
-	atomic { visited = VISITS; seen = NONE; seen_away = 0 }
+	atomic { visited = VISITS; seen = NONE; seen_away = 0; ticks = watch }
 	do
 	:: true ->
+again_await:
 		/* queue.c:queue_await */
 		atomic { DRAINED(me); waiters++ }
 		if
@@ -518,7 +563,7 @@ await:	/* visit.c:place_await */
 		fi;
 		if
 		:: atomic { tokens > 0 && DRAINED(me) -> tokens-- } break
-		:: watch && tokens == 0 && TICK -> tick()
+		:: ticks && tokens == 0 && TICK -> tick()
 		fi;
 		park_retract();
 		if
@@ -533,6 +578,11 @@ await:	/* visit.c:place_await */
 		:: else
 		fi;
 		yield = 0;
+		/* One more tick after the end of the watch. */
+		if
+		:: !watch -> ticks = 0; visited = VISITS; goto again_await
+		:: else
+		fi;
 		/* visit.c:look_after */
 		visitor();
 		if
@@ -541,7 +591,8 @@ await:	/* visit.c:place_await */
 #else
 		:: other != NONE && other == seen && other_away == seen_away ->
 #endif
-			w = left_home[other];
+			w = (other_away % 2 == 1 -> left_home[other] :
+				other_away - TAKEN);
 			atomic {
 				DRAINED(me);
 				if
@@ -571,7 +622,11 @@ await:	/* visit.c:place_await */
 #endif
 			visitor();
 			if
-			:: other == NONE -> watch = 0
+			:: other == NONE ->
+				watch = 0;
+#ifdef NO_LAST_TICK
+				ticks = 0
+#endif
 			:: else -> begin_watch(watch)
 			fi;
 			atomic { other = NONE; other_away = 0 }
@@ -579,7 +634,7 @@ await:	/* visit.c:place_await */
 		fi;
 		visited = VISITS
 	od;
-	atomic { yield = 0; visited = 0; seen = NONE; seen_away = 0 }
+	atomic { ticks = 0; yield = 0; visited = 0; seen = NONE; seen_away = 0 }
 	if
 	:: watch -> watch = 0; store(me, A_WATCH, 0)
 	:: else

@@ -2,7 +2,7 @@
 #
 #   make model		the models of what threads hand each other: all their
 #			states, and faults that must be caught; five minutes
-#   make model-long	larger ones: hours, and 4 GB
+#   make model-long	larger ones: half an hour or more, and 6 GB
 #   make deps-model	install what checks them
 
 DEPS_MODEL := spin gcc
@@ -14,6 +14,6 @@ model:
 	@BUILD='$(BUILD)' tests/model/run.sh quick
 
 model-long:
-	@BUILD='$(BUILD)' LIMIT=7200 tests/model/run.sh long
+	@BUILD='$(BUILD)' LIMIT=7200 MEMORY=6000 tests/model/run.sh long
 
 .PHONY: deps-model model model-long

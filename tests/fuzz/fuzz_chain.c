@@ -19,6 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define SPARE	32 /* bytes that a newer header might add to a row */
 #define STEPS	64
 #define SECONDS 20
+#define MADE_MOST 100 /* by the source */
+#define GIVEN_MOST 5000 /* by the rows that split their items */
 
 /* The bytes still to be used; zeroes when they are. */
 struct bytes {
@@ -57,7 +59,7 @@ struct trial {
 	struct ledger ledger;
 	leat_chain *chain; /* atomic */
 	struct deed deed[ROWS];
-	uint64_t made; /* by the source */
+	uint64_t made, given; /* no more than MADE_MOST and GIVEN_MOST */
 	struct bytes script[2];
 };
 
@@ -128,7 +130,8 @@ static int deed(void *in, void **out, leat_worker *w)
 		item_free(in);
 		return LEAT_TOOK | LEAT_DROP;
 	case 6:
-		for (int i = 0; i < what; i++)
+		for (int i = 0; i < what &&
+			tick(&d->trial->given, 1) < GIVEN_MOST; i++)
 			leat_emit(w, item(d->trial));
 		return LEAT_DROP;
 	case 7:
@@ -159,7 +162,7 @@ static int source(void *in, void **out, leat_worker *w)
 	struct deed *d = leat_arg(w);
 	int rc;
 
-	if (tick(&d->trial->made, 1) >= 100)
+	if (tick(&d->trial->made, 1) >= MADE_MOST)
 		return LEAT_END;
 	rc = deed(in, out, w);
 	return rc > 0 && rc & LEAT_TOOK ? LEAT_DROP : rc;

@@ -12,6 +12,7 @@
 #define LEAT_ATOMIC_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #if defined(__SANITIZE_THREAD__)
@@ -71,6 +72,26 @@ static inline uint64_t fetch_add(uint64_t *p, uint64_t v)
 static inline void fetch_or(uint64_t *p, uint64_t v)
 {
 	__atomic_fetch_or(p, v, __ATOMIC_ACQ_REL);
+}
+
+static inline void store_release_8(uint8_t *p, uint8_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+static inline size_t equal_acquire_8(const uint8_t *p, uint8_t v, size_t n)
+{
+	size_t k = 0;
+
+	while (k < n && __atomic_load_n(p + k, __ATOMIC_ACQUIRE) == v)
+		k++;
+	return k;
+}
+
+static inline void fill_release_8(uint8_t *p, uint8_t v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		store_release_8(p + i, v);
 }
 
 static inline void cpu_pause(void)
@@ -134,6 +155,56 @@ static inline void fetch_or(uint64_t *p, uint64_t v)
 	ck_pr_fence_release();
 	ck_pr_or_64(p, v);
 	ck_pr_fence_acquire();
+}
+
+static inline void store_release_8(uint8_t *p, uint8_t v)
+{
+	ck_pr_fence_release();
+	ck_pr_store_8(p, v);
+}
+
+/* Bytes that are atomic one by one, but go by eight where they can: an aligned
+ * word is loaded and stored at once, and its bytes with it. */
+#define BYTES	  8
+#define REPEAT(v) ((v) * UINT64_C(0x0101010101010101))
+
+static inline bool word_at(const uint8_t *p, size_t n)
+{
+	return n >= BYTES && (uintptr_t)p % BYTES == 0;
+}
+
+/* equal_acquire_8 counts how many of n bytes, from the first on, are v. */
+static inline size_t equal_acquire_8(const uint8_t *p, uint8_t v, size_t n)
+{
+	size_t k = 0;
+
+	while (k < n) {
+		if (word_at(p + k, n - k) &&
+			ck_pr_load_64((const uint64_t *)(const void *)(p + k)) == REPEAT(v))
+			k += BYTES;
+		else if (ck_pr_load_8(p + k) == v)
+			k++;
+		else
+			break;
+	}
+	ck_pr_fence_acquire();
+	return k;
+}
+
+/* fill_release_8 makes n bytes v. */
+static inline void fill_release_8(uint8_t *p, uint8_t v, size_t n)
+{
+	ck_pr_fence_release();
+	while (n > 0) {
+		size_t k = word_at(p, n) ? BYTES : 1;
+
+		if (k == BYTES)
+			ck_pr_store_64((uint64_t *)(void *)p, REPEAT(v));
+		else
+			ck_pr_store_8(p, v);
+		p += k;
+		n -= k;
+	}
 }
 
 static inline void cpu_pause(void)

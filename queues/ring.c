@@ -18,41 +18,51 @@ static uint32_t log2_up(uint64_t n)
 
 int ring_init(struct ring *r, uint64_t capacity, unsigned sides)
 {
-	size_t size = sides == RING_SPSC ? sizeof(void *) : sizeof(struct slot);
 	uint32_t shift = log2_up(capacity);
-	void *memory = calloc((size_t)1 << shift, size);
+	size_t slots = (size_t)1 << shift;
+	size_t turn = sides == RING_SPSC ? 0 : sizeof(*r->turn);
+	void *memory = calloc(slots, sizeof(*r->item) + turn);
 
 	if (memory == NULL)
 		return -ENOMEM;
 	*r = (struct ring){
-		.mask = (UINT64_C(1) << shift) - 1,
+		.item = memory,
+		.turn = (uint8_t *)memory + slots * sizeof(*r->item),
+		.mask = slots - 1,
 		.capacity = capacity,
 		.shift = shift,
 		.sides = sides,
 	};
-	if (sides == RING_SPSC)
-		r->item = memory;
-	else
-		r->slot = memory;
 	return 0;
 }
 
 void ring_fini(struct ring *r)
 {
-	if (r->sides == RING_SPSC)
-		free(r->item);
-	else
-		free(r->slot);
+	free(r->item);
 }
 
-static uint64_t turn_free(const struct ring *r, uint64_t pos)
+/* piece is how many of n places from pos on lie in one piece, one lap. */
+static size_t piece(const struct ring *r, uint64_t pos, size_t n)
 {
-	return (pos >> r->shift) * 2;
+	uint64_t left = r->mask + 1 - (pos & r->mask);
+
+	return n < left ? n : (size_t)left;
 }
 
-static struct slot *slot_at(const struct ring *r, uint64_t pos)
+static void copy_in(struct ring *r, uint64_t pos, void *const *items, size_t n)
 {
-	return &r->slot[pos & r->mask];
+	size_t first = piece(r, pos, n);
+
+	memcpy(r->item + (pos & r->mask), items, first * sizeof(*items));
+	memcpy(r->item, items + first, (n - first) * sizeof(*items));
+}
+
+static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
+{
+	size_t first = piece(r, pos, n);
+
+	memcpy(items, r->item + (pos & r->mask), first * sizeof(*items));
+	memcpy(items + first, r->item, (n - first) * sizeof(*items));
 }
 
 /*
@@ -78,25 +88,31 @@ static int64_t room(struct ring *r, uint64_t pos, size_t n)
 }
 
 /* run_of counts the slots from pos on, n at most, whose turn is `off` past
- * free. *ahead tells whether the first one is already beyond that turn. */
+ * free. */
 /* model: queue.pml claim */
-static size_t run_of(
-	const struct ring *r, uint64_t pos, size_t n, unsigned off, bool *ahead)
+static size_t run_of(const struct ring *r, uint64_t pos, size_t n, uint8_t off)
 {
-	size_t k = 0;
+	uint8_t turn = (uint8_t)(ring_free(r, pos) + off);
+	size_t first, k;
 
-	*ahead = false;
-	while (k < n) {
-		uint64_t turn = load_acquire(&slot_at(r, pos + k)->turn);
-		uint64_t want = turn_free(r, pos + k) + off;
-
-		if (turn != want) {
-			*ahead = k == 0 && turn > want;
-			break;
-		}
-		k++;
-	}
+	if (n > r->mask + 1)
+		n = r->mask + 1;
+	first = piece(r, pos, n);
+	k = equal_acquire_8(r->turn + (pos & r->mask), turn, first);
+	if (unlikely(k == first && k < n))
+		k += equal_acquire_8(r->turn, (uint8_t)(turn + 2), n - first);
 	return k;
+}
+
+/* set_turns makes the turns of n slots from pos on `off` past free. */
+static void set_turns(struct ring *r, uint64_t pos, size_t n, uint8_t off)
+{
+	uint8_t turn = (uint8_t)(ring_free(r, pos) + off);
+	size_t first = piece(r, pos, n);
+
+	fill_release_8(r->turn + (pos & r->mask), turn, first);
+	if (unlikely(first < n))
+		fill_release_8(r->turn, (uint8_t)(turn + 2), n - first);
 }
 
 /* claim moves *index from pos to pos + k. A single thread need not compare. */
@@ -110,38 +126,26 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool single)
 	return cas(index, &pos, pos + k);
 }
 
-/* model: queue.pml publish */
-static void publish(struct ring *r, uint64_t pos, void *const *items, size_t k)
-{
-	for (size_t i = 0; i < k; i++) {
-		struct slot *s = slot_at(r, pos + i);
-
-		s->item = items[i];
-		store_release(&s->turn, turn_free(r, pos + i) + 1);
-	}
-}
-
+/* model: queue.pml claim, publish */
 static size_t push_shared(struct ring *r, void *const *items, size_t n)
 {
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->tail);
-		bool ahead = true;
 		int64_t k;
 
 		if (pos & RING_END)
 			return RING_OVER;
 		k = room(r, pos, n);
-		if (k == 0)
-			return 0;
 		if (k > 0)
-			k = (int64_t)run_of(r, pos, (size_t)k, 0, &ahead);
+			k = (int64_t)run_of(r, pos, (size_t)k, 0);
 		if (k > 0 &&
 			claim(&r->tail, pos, (size_t)k, r->sides & RING_SP)) {
 			perturb();
-			publish(r, pos, items, (size_t)k);
+			copy_in(r, pos, items, (size_t)k);
+			set_turns(r, pos, (size_t)k, 1);
 			return (size_t)k;
 		}
-		if (k == 0 && !ahead)
+		if (k == 0 && load_relaxed(&r->tail) == pos)
 			return 0;
 	}
 }
@@ -159,63 +163,28 @@ static void sample(struct ring *r, uint64_t pos, size_t k)
 		store_relaxed(&r->high, depth);
 }
 
-/* model: queue.pml release */
-static void release(struct ring *r, uint64_t pos, void **items, size_t k)
-{
-	for (size_t i = 0; i < k; i++) {
-		struct slot *s = slot_at(r, pos + i);
-
-		items[i] = s->item;
-		store_release(&s->turn, turn_free(r, pos + i) + 2);
-	}
-}
-
+/* model: queue.pml claim, release */
 static size_t pop_shared(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->head);
-		bool ahead;
 		size_t k;
 
 		if (pos >= limit)
 			return 0;
-		k = run_of(
-			r, pos, n < limit - pos ? n : limit - pos, 1, &ahead);
-		if (k == 0 && !ahead)
-			return 0;
+		k = run_of(r, pos, n < limit - pos ? n : limit - pos, 1);
 		if (k > 0 && claim(&r->head, pos, k, r->sides & RING_SC)) {
 			perturb();
 			sample(r, pos, k);
-			release(r, pos, items, k);
+			copy_out(r, pos, items, k);
+			set_turns(r, pos, k, 2);
 			*at = pos;
 			return k;
 		}
+		if (k == 0 && load_relaxed(&r->head) == pos)
+			return 0;
 	}
-}
-
-/* piece is how many of n places from pos on lie in one piece. */
-static size_t piece(const struct ring *r, uint64_t pos, size_t n)
-{
-	uint64_t left = r->mask + 1 - (pos & r->mask);
-
-	return n < left ? n : (size_t)left;
-}
-
-static void copy_in(struct ring *r, uint64_t pos, void *const *items, size_t n)
-{
-	size_t first = piece(r, pos, n);
-
-	memcpy(r->item + (pos & r->mask), items, first * sizeof(*items));
-	memcpy(r->item, items + first, (n - first) * sizeof(*items));
-}
-
-static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
-{
-	size_t first = piece(r, pos, n);
-
-	memcpy(items, r->item + (pos & r->mask), first * sizeof(*items));
-	memcpy(items + first, r->item, (n - first) * sizeof(*items));
 }
 
 /* The end comes from the producer itself, so its own tail is never stale. */
@@ -267,7 +236,6 @@ static size_t pop_single(
 size_t ring_room(struct ring *r, size_t n)
 {
 	uint64_t pos = load_relaxed(&r->tail);
-	bool ahead;
 	int64_t k;
 
 	if (pos & RING_END)
@@ -275,7 +243,7 @@ size_t ring_room(struct ring *r, size_t n)
 	k = room(r, pos, n);
 	if (k <= 0 || r->sides == RING_SPSC)
 		return (size_t)k;
-	return run_of(r, pos, (size_t)k, 0, &ahead);
+	return run_of(r, pos, (size_t)k, 0);
 }
 
 size_t ring_push(struct ring *r, void *const *items, size_t n)
@@ -295,25 +263,38 @@ size_t ring_pop(
 bool ring_readable(const struct ring *r, uint64_t limit)
 {
 	uint64_t pos = load_acquire(&r->head);
+	uint64_t before;
 
-	if (pos >= limit)
-		return false;
 	if (r->sides == RING_SPSC)
-		return ring_tail(r) != pos;
-	return load_acquire(&slot_at(r, pos)->turn) > turn_free(r, pos);
+		return pos < limit && ring_tail(r) != pos;
+	do {
+		if (pos >= limit)
+			return false;
+		if (run_of(r, pos, 1, 1) == 1)
+			return true;
+		before = pos;
+		pos = load_acquire(&r->head);
+	} while (pos != before);
+	return false;
 }
 
 /* model: queue.pml look_for_room */
 bool ring_writable(struct ring *r)
 {
 	uint64_t pos = load_acquire(&r->tail);
+	uint64_t before;
 
-	if (pos & RING_END)
-		return true;
-	if (pos - load_acquire(&r->head) >= r->capacity)
-		return false;
-	return r->sides == RING_SPSC ||
-	       load_acquire(&slot_at(r, pos)->turn) >= turn_free(r, pos);
+	do {
+		if (pos & RING_END)
+			return true;
+		if (pos - load_acquire(&r->head) >= r->capacity)
+			return false;
+		if (r->sides == RING_SPSC || run_of(r, pos, 1, 0) == 1)
+			return true;
+		before = pos;
+		pos = load_acquire(&r->tail);
+	} while (pos != before);
+	return false;
 }
 
 /* model: queue.pml end_input */

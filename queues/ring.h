@@ -5,13 +5,21 @@
  * Positions count items from 0 and do not wrap. Position p lives in slot
  * p & mask. A shared ring numbers the turns of each slot: free for p when
  * turn == 2 * (p >> shift), full when one more; zeroed memory is a valid
- * start. n slots are claimed with one compare-and-swap, then filled and
- * published one by one. (After D. Vyukov's bounded MPMC queue, with his
+ * start. n slots are claimed with one compare-and-swap, then filled, and
+ * published together. (After D. Vyukov's bounded MPMC queue, with his
  * p and p + 1 replaced: those overwrite at capacity 1.)
  *
+ * Turns are bytes, apart from the items: so 64 items are 8 cache lines and one
+ * of turns, of which consumers write only that one. A byte is enough: who
+ * looks at slots from the present tail on, fewer than the capacity allows,
+ * finds them full for the lap before, or free; from the present head on, free,
+ * or full for this lap or the one before. Whose position is not the present one
+ * may be deceived, but its claim fails, and it looks again before it says that
+ * there is nothing.
+ *
  * A side with a single thread claims with a plain store. A ring with one
- * thread on both sides has no turns: slots of 8 bytes, and each side caches
- * the other's position (after L. Lamport; the caches after J. Giacomoni).
+ * thread on both sides has no turns, and each side caches the other's position
+ * (after L. Lamport; the caches after J. Giacomoni).
  *
  * Capacity is exact: the slots are a power of two, and a producer also keeps
  * p - head < capacity.
@@ -32,17 +40,10 @@ enum ring_sides {
 #define RING_END  (UINT64_C(1) << 63)
 #define RING_OVER SIZE_MAX /* returned by ring_push after the end */
 
-struct slot {
-	uint64_t turn; /* published with release, read with acquire */
-	void *item;    /* belongs to who claimed the position */
-};
-
 struct ring {
 	/* Read-only once made. */
-	union {
-		struct slot *slot; /* a shared ring */
-		void **item;	   /* a ring with one thread on each side */
-	};
+	void **item;   /* each belongs to who claimed the position */
+	uint8_t *turn; /* published with release, read with acquire */
 	uint64_t mask;
 	uint64_t capacity;
 	uint32_t shift;
@@ -81,6 +82,12 @@ bool ring_writable(struct ring *r);
 
 void ring_end(struct ring *r);
 
+/* ring_free is the turn of a position's slot that is free for it. */
+static inline uint8_t ring_free(const struct ring *r, uint64_t pos)
+{
+	return (uint8_t)((pos >> r->shift) * 2);
+}
+
 /*
  * ring_room is how many of n items a single producer may put, one at a time,
  * with ring_put: each of them is there for consumers at once.
@@ -91,16 +98,10 @@ static inline void ring_put(struct ring *r, void *item)
 {
 	uint64_t pos = load_relaxed(&r->tail);
 
-	if (r->sides == RING_SPSC) {
-		r->item[pos & r->mask] = item;
-		store_release(&r->tail, pos + 1);
-	} else {
-		struct slot *s = &r->slot[pos & r->mask];
-
-		s->item = item;
-		store_relaxed(&r->tail, pos + 1);
-		store_release(&s->turn, (pos >> r->shift) * 2 + 1);
-	}
+	r->item[pos & r->mask] = item;
+	store_release(&r->tail, pos + 1);
+	if (r->sides != RING_SPSC)
+		store_release_8(&r->turn[pos & r->mask], ring_free(r, pos) + 1);
 }
 
 static inline uint64_t ring_tail(const struct ring *r)

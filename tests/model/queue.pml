@@ -68,9 +68,15 @@
 #define FULL(pos)  ((pos) + 1)
 #define FREED(pos) ((pos) + SLOTS)
 #else
-#define FREE(pos)  (2 * ((pos) / SLOTS)) /* ring.c:turn_free */
-#define FULL(pos)  (FREE(pos) + 1)
-#define FREED(pos) (FREE(pos) + 2)
+/* ring.h:ring_free: the byte there wraps at 256, this one sooner. */
+#ifdef NARROW_TURNS
+#define TURNS 2
+#else
+#define TURNS 4
+#endif
+#define FREE(pos)  (2 * ((pos) / SLOTS) % TURNS)
+#define FULL(pos)  ((FREE(pos) + 1) % TURNS)
+#define FREED(pos) ((FREE(pos) + 2) % TURNS)
 #endif
 
 /* Between two accesses that may be one transition. */
@@ -333,18 +339,20 @@ inline park_retract(me, p)
 #endif
 #ifdef SPSC
 #define IS_FREE(p)   true
-#define IS_BEYOND(p) false
 #define IS_FULL(p)   (POS(tail) > (p))
-#define IS_TAKEN(p)  false
 #define HAS_ITEM(p)  (POS(tail) != (p))
 #define HAS_PLACE(p) true
 #else
 #define IS_FREE(p)   (turn[SLOT(p)] == FREE(p))
-#define IS_BEYOND(p) (turn[SLOT(p)] > FREE(p))
 #define IS_FULL(p)   (turn[SLOT(p)] == FULL(p))
-#define IS_TAKEN(p)  (turn[SLOT(p)] > FULL(p))
-#define HAS_ITEM(p)  (turn[SLOT(p)] > FREE(p))
-#define HAS_PLACE(p) (turn[SLOT(p)] >= FREE(p))
+#define HAS_ITEM(p)  IS_FULL(p)
+#define HAS_PLACE(p) IS_FREE(p)
+#endif
+/* The turn did not say so, but another position is next by now. */
+#if defined(SPSC) || defined(LOOK_ONCE)
+#define PASSED(now, p) false
+#else
+#define PASSED(now, p) ((now) != (p))
 #endif
 
 /*
@@ -353,28 +361,44 @@ inline park_retract(me, p)
  */
 inline look_for_room(to)
 {
-	atomic {
+	do
+	:: atomic {
 		pos = tail;
 		to = cancelled
 	}
 	atomic {
-		to = to || (pos & RING_END) || (head <= pos &&
-			pos - head < CAP && HAS_PLACE(pos));
-		pos = 0
+		if
+		:: !to && !(pos & RING_END) && head <= pos &&
+			pos - head < CAP && !HAS_PLACE(pos) &&
+			PASSED(tail, pos)
+		:: else ->
+			to = to || (pos & RING_END) || (head <= pos &&
+				pos - head < CAP && HAS_PLACE(pos));
+			pos = 0;
+			break
+		fi
 	}
+	od
 }
 
 /* queue.c:queue_ready_to_take with ring.c:ring_readable: the head first. */
 inline look_for_items(to)
 {
-	atomic {
+	do
+	:: atomic {
 		pos = head;
 		to = cancelled
 	}
 	atomic {
-		to = to || HAS_ITEM(pos) || RING_DRAINED;
-		pos = 0
+		if
+		:: !to && !HAS_ITEM(pos) && PASSED(head, pos)
+		:: else ->
+			to = to || HAS_ITEM(pos) || RING_DRAINED;
+			pos = 0;
+			break
+		fi
 	}
+	od
 }
 
 /* queue.c:leat_queue_end, its last call. */
@@ -519,7 +543,7 @@ claim:
 		:: left <= CAP && k < left && k < n && IS_FREE(pos + k) -> k++
 		:: else -> break
 		od;
-		ahead = ahead || (left > 0 && k == 0 && IS_BEYOND(pos));
+		ahead = ahead || (k == 0 && PASSED(tail, pos));
 		left = 0;
 		if
 #ifdef STALE_TAIL
@@ -572,7 +596,7 @@ claim:
 #endif
 	}
 
-publish: /* ring.c:publish: the item may be visible early, not late */
+publish: /* ring.c:push_shared: the item may be visible early, not late */
 	atomic {
 		sb[me].n < BUFFER;
 #ifdef ITEM_LATE
@@ -730,7 +754,7 @@ claim:
 		:: k < BULK && IS_FULL(pos + k) -> k++
 		:: else -> break
 		od;
-		ahead = k == 0 && IS_TAKEN(pos);
+		ahead = k == 0 && PASSED(head, pos);
 		if
 		:: k == 0 && ahead -> ahead = 0; pos = 0; goto claim
 		:: k == 0 && !ahead -> pos = 0; goto none
@@ -760,7 +784,7 @@ claim:
 #endif
 	}
 
-release: /* ring.c:release; ring.c:pop_single's copy */
+release: /* ring.c:pop_shared, pop_single: the copy, then the turns */
 	atomic {
 		sb[me].n < BUFFER;
 		assert(ghost[pos + i] != 0);
@@ -836,10 +860,12 @@ chain:	/* queue.c:queue_chain */
 		fi
 	}
 	/* queue.c:wake_consumers */
-	pos = head;
+wake:	pos = head;
 	if
 	:: atomic { HAS_ITEM(pos) -> pos = 0 }
 	   post_consumer(me, true)
+	:: atomic { !HAS_ITEM(pos) && PASSED(head, pos) -> pos = 0 }
+	   goto wake
 	:: atomic { else -> pos = 0 }
 	   if
 	   :: cancelled || RING_DRAINED -> post_consumers(me)

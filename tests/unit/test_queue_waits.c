@@ -261,15 +261,13 @@ TEST(queue_waits, a_parked_producer_is_woken_at_three_quarters)
 TEST(queue_waits, an_item_published_late_reaches_parked_consumers)
 {
 	struct waiters w = {.q = open_queue(4)};
-	struct slot *late = &w.q->ring.slot[0];
 
 	park_consumers(&w, 2);
 	store_release(&w.q->ring.tail, 1);
 	cr_assert_eq(leat_queue_push(w.q, NULL), 0);
 	await_parked(&w.q->not_empty, 2);
 	cr_assert_eq(look(&w.back), 0);
-	late->item = NULL;
-	store_release(&late->turn, 1);
+	store_release_8(&w.q->ring.turn[0], 1);
 	park_signal(&w.q->not_empty);
 	all_return(&w, 0);
 }
@@ -286,7 +284,7 @@ TEST(queue_waits, a_place_released_late_reaches_parked_producers)
 	cr_assert_eq(leat_queue_pop(w.q, &item), 0);
 	rest(5 * LEAT_MS);
 	cr_assert_eq(look(&w.back), 0);
-	store_release(&w.q->ring.slot[0].turn, 2);
+	store_release_8(&w.q->ring.turn[0], 2);
 	park_signal(&w.q->not_full);
 	all_return(&w, 0);
 }

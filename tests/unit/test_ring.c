@@ -16,7 +16,7 @@ static struct ring start_at(uint64_t capacity, unsigned side, uint64_t pos)
 	cr_assert_eq(ring_init(&r, capacity, side), 0);
 	r.tail = r.head = r.head_cache = r.tail_cache = pos;
 	for (uint64_t p = pos; side != RING_SPSC && p <= pos + r.mask; p++)
-		r.slot[p & r.mask].turn = (p >> r.shift) * 2;
+		r.turn[p & r.mask] = ring_free(&r, p);
 	return r;
 }
 
@@ -148,7 +148,7 @@ TEST(ring, bulk_of_none_of_more_than_is_there_and_of_more_than_fits)
 		cr_assert_eq(push_many(&r, 0, n + 1), n);
 		cr_assert(is_full(&r));
 		cr_assert_eq(push_many(&r, n, 1), 0);
-		cr_assert_eq(pop_many(&r, 0, 2 * n), n);
+		cr_assert_eq(pop_many(&r, 0, n + 1000), n);
 		cr_assert(is_empty(&r));
 		ring_fini(&r);
 	}
@@ -229,8 +229,8 @@ TEST(ring, an_item_published_late_holds_back_those_behind_it)
 	r.tail = 1;
 	cr_assert(push(&r, 1));
 	cr_assert(is_empty(&r));
-	r.slot[0].item = item_raw(0);
-	store_release(&r.slot[0].turn, 1);
+	r.item[0] = item_raw(0);
+	store_release_8(&r.turn[0], 1);
 	cr_assert(pop_is(&r, 0, 0));
 	cr_assert(pop_is(&r, 1, 1));
 	ring_fini(&r);
@@ -246,7 +246,7 @@ TEST(ring, a_slot_released_late_is_full)
 	r.head = 1;
 	cr_assert(pop_is(&r, 1, 1));
 	cr_assert(is_full(&r));
-	store_release(&r.slot[0].turn, 2);
+	store_release_8(&r.turn[0], 2);
 	cr_assert_eq(push_many(&r, 4, 4), 2);
 	cr_assert(pop_is(&r, 2, 2));
 	cr_assert(pop_is(&r, 3, 3));

@@ -7,8 +7,12 @@
 #include "queues/queue.h"
 #include "queues/sized.h"
 
-#define PAUSES 10 /* about a quarter of a microsecond */
-#define YIELDS 2
+#define PAUSES	 10 /* about a quarter of a microsecond */
+#define YIELDS	 2
+#define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
+
+/* Threads that are patient, in the whole process. */
+static _Alignas(LINE) uint64_t patient;
 
 uint64_t leat_now(void)
 {
@@ -65,7 +69,46 @@ static void set_wake_at(leat_queue *q)
 	store_relaxed(&q->ring.high, capacity);
 }
 
-static bool spin(bool (*ready)(void *), void *ctx)
+/* may_be_patient: half of the processors may wait awake, one at least. */
+static bool may_be_patient(uint64_t others)
+{
+	cpu_set_t set;
+	int cpus = 0;
+
+	if (others == 0)
+		return true;
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		cpus = CPU_COUNT(&set);
+	return others < (uint64_t)cpus / 2;
+}
+
+/*
+ * yield_patiently yields for as long as it would take to be woken. The two
+ * sides of a queue then seldom sleep in turns, each until the other has found
+ * it full, or empty. A few threads at a time are enough for that; more would
+ * but keep each other from running.
+ */
+static bool yield_patiently(
+	bool (*ready)(void *), void *ctx, uint64_t from, uint64_t deadline)
+{
+	uint64_t until = from + PATIENCE;
+	bool is_ready = false;
+
+	if (until > deadline)
+		until = deadline;
+	if (may_be_patient(fetch_add(&patient, 1))) {
+		do {
+			sched_yield();
+			is_ready = ready(ctx);
+		} while (!is_ready && leat_now() < until);
+	}
+	fetch_add(&patient, UINT64_MAX);
+	return is_ready;
+}
+
+/* spin waits awake, from now on, for a while. */
+static bool spin(
+	bool (*ready)(void *), void *ctx, uint64_t from, uint64_t deadline)
 {
 	for (int i = 0; i < PAUSES; i++) {
 		if (ready(ctx))
@@ -77,7 +120,7 @@ static bool spin(bool (*ready)(void *), void *ctx)
 		if (ready(ctx))
 			return true;
 	}
-	return false;
+	return yield_patiently(ready, ctx, from, deadline);
 }
 
 /*
@@ -106,7 +149,7 @@ int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready, ctx))
+	if (!spin(ready, ctx, from, w->deadline))
 		rc = sleep_until_ready(&q->not_empty, ready, ctx, w);
 	w->spent += leat_now() - from;
 	return rc;
@@ -117,7 +160,7 @@ int queue_await_room(leat_queue *q, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready_to_put, q)) {
+	if (!spin(ready_to_put, q, from, w->deadline)) {
 		set_wake_at(q);
 		rc = sleep_until_ready(&q->not_full, ready_to_put, q, w);
 	}

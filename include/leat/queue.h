@@ -21,13 +21,15 @@
  * items of one producer, and those of one leat_queue_pushn, never overtake
  * each other.
  *
- * Waiting: a blocking call spins for a fraction of a microsecond, yields
- * twice, then sleeps in the kernel. A sleeping caller uses no processor time.
+ * Waiting: a blocking call spins for a fraction of a microsecond, yields the
+ * processor for up to 20 microseconds (only a few threads of a process do so at
+ * a time; others yield twice), then sleeps in the kernel. A sleeping caller uses
+ * no processor time.
  *
  * Threads: every function but open and close may be called from any thread at
  * any time, within the bounds that opts.producers and opts.consumers state.
  *
- * The ring follows D. Vyukov's bounded MPMC queue (a turn number in every
+ * The ring follows D. Vyukov's bounded MPMC queue (a turn number for every
  * slot), with one compare-and-swap for any number of items.
  */
 #ifndef LEAT_QUEUE_H

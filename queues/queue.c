@@ -69,34 +69,38 @@ static void set_wake_at(leat_queue *q)
 	store_relaxed(&q->ring.high, capacity);
 }
 
-/* may_be_patient: half of the processors may wait awake, one at least. */
-static bool may_be_patient(uint64_t others)
+/*
+ * may_be_patient: half of the processors may wait awake, one at least; and a
+ * chain's thread only while those that are awake have a processor each.
+ */
+static bool may_be_patient(uint64_t others, const struct wait *w)
 {
 	cpu_set_t set;
-	int cpus = 0;
+	uint64_t cpus = 2;
 
-	if (others == 0)
+	if (others == 0 && w->awake == NULL)
 		return true;
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		cpus = CPU_COUNT(&set);
-	return others < (uint64_t)cpus / 2;
+		cpus = (uint64_t)CPU_COUNT(&set);
+	return (others == 0 || others < cpus / 2) &&
+	       (w->awake == NULL || load_relaxed(w->awake) <= cpus);
 }
 
 /*
  * yield_patiently yields for as long as it would take to be woken. The two
  * sides of a queue then seldom sleep in turns, each until the other has found
  * it full, or empty. A few threads at a time are enough for that; more would
- * but keep each other from running.
+ * but keep others from running.
  */
-static bool yield_patiently(
-	bool (*ready)(void *), void *ctx, uint64_t from, uint64_t deadline)
+static bool yield_patiently(bool (*ready)(void *), void *ctx, uint64_t from,
+	const struct wait *w)
 {
 	uint64_t until = from + PATIENCE;
 	bool is_ready = false;
 
-	if (until > deadline)
-		until = deadline;
-	if (may_be_patient(fetch_add(&patient, 1))) {
+	if (until > w->deadline)
+		until = w->deadline;
+	if (may_be_patient(fetch_add(&patient, 1), w)) {
 		do {
 			sched_yield();
 			is_ready = ready(ctx);
@@ -107,8 +111,8 @@ static bool yield_patiently(
 }
 
 /* spin waits awake, from now on, for a while. */
-static bool spin(
-	bool (*ready)(void *), void *ctx, uint64_t from, uint64_t deadline)
+static bool spin(bool (*ready)(void *), void *ctx, uint64_t from,
+	const struct wait *w)
 {
 	for (int i = 0; i < PAUSES; i++) {
 		if (ready(ctx))
@@ -120,7 +124,19 @@ static bool spin(
 		if (ready(ctx))
 			return true;
 	}
-	return yield_patiently(ready, ctx, from, deadline);
+	return yield_patiently(ready, ctx, from, w);
+}
+
+static int sleep_at(struct park *p, struct wait *w)
+{
+	int rc;
+
+	if (w->awake == NULL)
+		return park_wait(p, w->deadline);
+	fetch_add(w->awake, UINT64_MAX);
+	rc = park_wait(p, w->deadline);
+	fetch_add(w->awake, 1);
+	return rc;
 }
 
 /*
@@ -140,7 +156,7 @@ static int sleep_until_ready(
 		park_retract(p);
 		return 0;
 	}
-	rc = park_wait(p, w->deadline);
+	rc = sleep_at(p, w);
 	return rc == 0 || ready(ctx) ? 0 : rc;
 }
 
@@ -149,7 +165,7 @@ int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready, ctx, from, w->deadline))
+	if (!spin(ready, ctx, from, w))
 		rc = sleep_until_ready(&q->not_empty, ready, ctx, w);
 	w->spent += leat_now() - from;
 	return rc;
@@ -160,7 +176,7 @@ int queue_await_room(leat_queue *q, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready_to_put, q, from, w->deadline)) {
+	if (!spin(ready_to_put, q, from, w)) {
 		set_wake_at(q);
 		rc = sleep_until_ready(&q->not_full, ready_to_put, q, w);
 	}

@@ -133,7 +133,9 @@ static int start_threads(leat_chain *c)
 		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++) {
 			*t = (struct thread){
 				.home = &c->stage[i].worker[k], .visits = 1};
+			t->in.awake = t->out.awake = &c->awake;
 			t->out.deadline = LEAT_NEVER;
+			fetch_add(&c->awake, 1);
 			rc = pool_start(
 				&c->pool, stage_main, t++, c->opts.stack);
 		}

@@ -40,6 +40,7 @@ struct leat_chain {
 	/* Workers that wait to retry, or threads in leat_wait. */
 	_Alignas(LINE) struct park resting;
 	_Alignas(LINE) struct bell passed;
+	_Alignas(LINE) uint64_t awake; /* threads that do not sleep at a queue */
 };
 
 /* chain_halt stops everything at once and wakes every blocked thread. */

@@ -69,13 +69,27 @@ void stage_account(leat_worker *w, size_t n)
 		adapt(w, n, elapsed);
 }
 
+/* how_many to take: more than a grain when that leaves plenty for everybody
+ * else. */
+static uint32_t how_many(const leat_worker *w, const leat_queue *q)
+{
+	uint64_t there = queue_pushed(q) - queue_popped(q);
+	uint64_t share = there / (PLENTY * w->stage->workers);
+
+	if (share <= w->grain)
+		return w->grain;
+	if (share > PLENTY * w->grain)
+		share = PLENTY * w->grain;
+	return share < GRAIN_MAX ? (uint32_t)share : GRAIN_MAX;
+}
+
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
 	leat_queue *q = stage_input(w);
 	int rc;
 
 	stage_claim(w, q);
-	rc = queue_take(q, w->batch, w->grain, n, pos);
+	rc = queue_take(q, w->batch, how_many(w, q), n, pos);
 	if (likely(rc == 0))
 		stage_took(w, *pos);
 	return rc;
@@ -201,6 +215,7 @@ static void leave(leat_worker *w)
 	if (fetch_add(&s->live, UINT64_MAX) == 1)
 		edge_end(s->out);
 	bell_ring(&s->chain->passed);
+	fetch_add(&s->chain->awake, UINT64_MAX);
 }
 
 /* finish closes the home. No visitor comes there any more. */

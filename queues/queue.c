@@ -70,20 +70,20 @@ static void set_wake_at(leat_queue *q)
 }
 
 /*
- * may_be_patient: half of the processors may wait awake, one at least; and a
- * chain's thread only while those that are awake have a processor each.
+ * may_be_patient: half of the processors may wait awake, one at least; and who
+ * need not, only while those awake in its chain have a processor each.
  */
 static bool may_be_patient(uint64_t others, const struct wait *w)
 {
 	cpu_set_t set;
 	uint64_t cpus = 2;
 
-	if (others == 0 && w->awake == NULL)
+	if (others == 0 && !w->spared)
 		return true;
 	if (sched_getaffinity(0, sizeof(set), &set) == 0)
 		cpus = (uint64_t)CPU_COUNT(&set);
 	return (others == 0 || others < cpus / 2) &&
-	       (w->awake == NULL || load_relaxed(w->awake) <= cpus);
+	       (!w->spared || load_relaxed(w->awake) <= cpus);
 }
 
 /*

@@ -37,6 +37,7 @@ struct wait {
 	uint64_t deadline; /* 0: do not wait */
 	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
 	uint64_t *awake;   /* how many of the waiter's chain are awake, or NULL */
+	bool spared;	   /* others may do what it waits for in its stead */
 };
 
 /* queue_deadline is a caller's deadline for a wait: 0, which is long past, must

@@ -134,6 +134,7 @@ static int start_threads(leat_chain *c)
 			*t = (struct thread){
 				.home = &c->stage[i].worker[k], .visits = 1};
 			t->in.awake = t->out.awake = &c->awake;
+			t->out.spared = true;
 			t->out.deadline = LEAT_NEVER;
 			fetch_add(&c->awake, 1);
 			rc = pool_start(

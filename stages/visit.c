@@ -169,6 +169,25 @@ static bool end_watch(struct stage *s)
 	return !begin_watch(s);
 }
 
+/* is_worth: n items are less work than a wake-up. One long batch, which may
+ * have been the scheduler's doing, does not count. */
+static bool is_worth(const leat_worker *w, size_t n)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns * n <= VISIT_NS;
+}
+
+/* is_spared: a thread of the stage before is likely to come and do the work of
+ * this one, if it sleeps. */
+static bool is_spared(const leat_worker *w)
+{
+	const struct stage *s = w->stage;
+
+	return s->visitable && s->index > 0 &&
+	       is_worth(w, s[-1].worker[0].grain);
+}
+
 static bool is_over(void *home)
 {
 	return queue_over(stage_input(home));
@@ -189,6 +208,7 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	uint64_t visits = visits_of(s);
 
 	t->seen = NULL;
+	t->in.spared = is_spared(home);
 	for (;; yield = false) {
 		uint64_t tick = ticks ? leat_after(TICK) : LEAT_NEVER;
 
@@ -210,15 +230,6 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	}
 	if (watch)
 		store_release(&s->watching, 0);
-}
-
-/* is_worth: n items are less work than a wake-up. One long batch, which may
- * have been the scheduler's doing, does not count. */
-static bool is_worth(const leat_worker *w, size_t n)
-{
-	uint64_t ns = load_relaxed(&w->least_ns);
-
-	return ns != 0 && ns * n <= VISIT_NS;
 }
 
 /* is_light is far enough from that not to change its mind at every batch. */

@@ -8,10 +8,12 @@
 #define LIGHT_NS UINT64_C(1000000)
 #define VISIT_NS UINT64_C(100000000)
 #define TICK	 LEAT_MS
+#define CHANCE	 (10 * LEAT_US)
 #else
 #define LIGHT_NS 12		/* an item that takes longer is not light */
 #define VISIT_NS 4000		/* more work than this is for other threads */
 #define TICK	 (10 * LEAT_MS) /* of a watcher */
+#define CHANCE	 (200 * LEAT_US) /* for visitors to come, after a yield */
 #endif
 #define BATCHES 8 /* at most in a place at a time */
 #define SWEEPS	4 /* down the chain, at most in one visit */
@@ -188,9 +190,22 @@ static bool is_spared(const leat_worker *w)
 	       is_worth(w, s[-1].worker[0].grain);
 }
 
-static bool is_over(void *home)
+/* has_room: who hands on to this queue is not blocked, and will not be before
+ * it can come and visit. */
+static bool has_room(const leat_queue *q)
 {
-	return queue_over(stage_input(home));
+	uint64_t depth = queue_pushed(q) - queue_popped(q);
+
+	return depth <= q->ring.capacity / 2 ||
+	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
+}
+
+/* is_left_alone: after a yield, no visitor is going to come. */
+static bool is_left_alone(void *home)
+{
+	leat_queue *q = stage_input(home);
+
+	return queue_over(q) || !has_room(q);
 }
 
 /*
@@ -210,11 +225,13 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	t->seen = NULL;
 	t->in.spared = is_spared(home);
 	for (;; yield = false) {
-		uint64_t tick = ticks ? leat_after(TICK) : LEAT_NEVER;
+		uint64_t tick = yield	? leat_after(CHANCE)
+				: ticks ? leat_after(TICK)
+					: LEAT_NEVER;
 
 		t->in.deadline = tick < deadline ? tick : deadline;
 		if (queue_await(stage_input(home),
-			    yield ? is_over : ready_to_run, home,
+			    yield ? is_left_alone : ready_to_run, home,
 			    &t->in) == 0 ||
 			leat_now() >= deadline)
 			break;
@@ -238,16 +255,6 @@ static bool is_light(const leat_worker *w)
 	uint64_t ns = load_relaxed(&w->least_ns);
 
 	return ns != 0 && ns <= LIGHT_NS;
-}
-
-/* has_room: who hands on to this queue is not blocked, and will not be before
- * it can come and visit. */
-static bool has_room(const leat_queue *q)
-{
-	uint64_t depth = queue_pushed(q) - queue_popped(q);
-
-	return depth <= q->ring.capacity / 2 ||
-	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
 }
 
 bool place_yield(leat_worker *w)

@@ -89,19 +89,19 @@ static inline uint8_t ring_free(const struct ring *r, uint64_t pos)
 }
 
 /*
- * ring_room is how many of n items a single producer may put, one at a time,
- * with ring_put: each of them is there for consumers at once.
+ * ring_room is how many of n items a single producer may put with ring_put, one
+ * at a time, at the tail: each of them is there for consumers at once.
  */
 size_t ring_room(struct ring *r, size_t n);
 
-static inline void ring_put(struct ring *r, void *item)
+static inline void ring_put(struct ring *r, uint64_t pos, void *item)
 {
-	uint64_t pos = load_relaxed(&r->tail);
+	uint64_t i = pos & r->mask;
 
-	r->item[pos & r->mask] = item;
+	r->item[i] = item;
 	store_release(&r->tail, pos + 1);
 	if (r->sides != RING_SPSC)
-		store_release_8(&r->turn[pos & r->mask], ring_free(r, pos) + 1);
+		store_release_8(&r->turn[i], (uint8_t)(ring_free(r, pos) + 1));
 }
 
 static inline uint64_t ring_tail(const struct ring *r)

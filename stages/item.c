@@ -25,6 +25,7 @@ void leat_emit(leat_worker *w, void *item)
 {
 	bool is_in = item == w->in;
 
+	w->odd |= ODD_EMITTED;
 	if (w->stage->sink || chain_halted(w->stage->chain)) {
 		emit_nowhere(w, item);
 	} else if (!output_put(w, item)) {
@@ -204,57 +205,39 @@ void item_cancel(leat_worker *w, void *in)
 	add_owned(&w->tally.cancelled, 1);
 }
 
-/* What a loop over plain items counts, and adds up at its end. */
-struct counts {
-	uint64_t done, dropped;
-};
-
 static void free_plain(void (*free_in)(void *), void *in)
 {
 	if (free_in != NULL && in != NULL)
 		free_in(in);
 }
 
-/*
- * settle_plain is settle for what most attempts come to, in a row without
- * retries; it returns false for anything else. A sink has no places for
- * outputs, so its cap_out is 0.
- */
-static inline bool settle_plain(leat_worker *w, void (*free_in)(void *),
-	void *in, void *out, int rc, struct counts *counts)
+/* settle_out settles what most attempts come to: one output. */
+static inline void settle_out(
+	leat_worker *w, void (*free_in)(void *), void *in, void *out)
 {
-	size_t n = w->n_out;
+	w->out[w->n_out++] = out;
+	if (out != in)
+		free_plain(free_in, in);
+}
 
-	if (unlikely(w->odd != 0))
-		return false;
-	if (likely(rc == 0 && n < w->cap_out)) {
-		w->out[n] = out;
-		w->n_out = n + 1;
-		if (out != in)
-			free_plain(free_in, in);
-		counts->done++;
-		return true;
-	}
-	if (out != NULL || (rc != LEAT_DROP && (rc != 0 || w->cap_out > 0)))
-		return false;
+/* settle_nothing is for attempts without an output: in a sink, or a filter. */
+static inline void settle_nothing(
+	leat_worker *w, void (*free_in)(void *), void *in, int rc)
+{
 	free_plain(free_in, in);
-	counts->done += rc == 0;
-	counts->dropped += rc != 0;
-	return true;
+	add_owned(rc == 0 ? &w->tally.done : &w->tally.dropped, 1);
 }
 
-static void add_counts(leat_worker *w, const struct counts *counts)
-{
-	add_owned(&w->tally.done, counts->done);
-	add_owned(&w->tally.dropped, counts->dropped);
-}
-
+/*
+ * run_plain is for a row without retries. A sink has no places for outputs, so
+ * its cap_out is 0.
+ */
 static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 {
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
-	struct counts counts = {0};
+	uint64_t done = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		void *in = w->batch[i];
@@ -268,10 +251,19 @@ static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 		w->in = in;
 		w->seq = pos + i;
 		rc = fn(in, &out, w);
-		if (!settle_plain(w, free_in, in, out, rc, &counts))
+		if (unlikely(w->odd != 0)) {
 			settle(w, in, out, rc);
+		} else if (likely(rc == 0 && w->n_out < w->cap_out)) {
+			settle_out(w, free_in, in, out);
+			done++;
+		} else if (likely(out == NULL && (rc == LEAT_DROP ||
+					(rc == 0 && w->cap_out == 0)))) {
+			settle_nothing(w, free_in, in, rc);
+		} else {
+			settle(w, in, out, rc);
+		}
 	}
-	add_counts(w, &counts);
+	add_owned(&w->tally.done, done);
 }
 
 void items_run(leat_worker *w, size_t n, uint64_t pos)
@@ -314,34 +306,24 @@ static leat_queue *direct(const struct stage *s)
 }
 
 /*
- * put_direct hands on an item of a source. Nobody is woken as long as somebody
- * watches the next stage, which this thread is going to visit: then the item is
- * found at the next tick at the latest.
+ * source_plain stops early when what was made must go another way. An item that
+ * is put directly wakes nobody as long as somebody watches the next stage, which
+ * this thread is going to visit: then it is found at the next tick at the
+ * latest.
  */
-static inline void put_direct(leat_worker *w, leat_queue *q, void *item)
-{
-	struct thread *t = w->thread;
-
-	ring_put(&q->ring, item);
-	if (likely(t->quiet)) {
-		t->owes = true;
-		t->quiet = visit_watched(w->stage + 1);
-	}
-	if (!t->quiet)
-		queue_chain(q);
-}
-
-/* source_plain stops early when what was made must go another way. */
 static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 {
 	const leat_chain *c = w->stage->chain;
+	struct thread *t = w->thread;
 	leat_fn fn = w->stage->row.source;
 	leat_queue *q = direct(w->stage);
 	size_t room = q == NULL ? 0 : ring_room(&q->ring, n);
+	uint64_t at = q == NULL ? 0 : ring_tail(&q->ring);
 	uint64_t put = 0;
 	size_t made = 0;
 
 	w->in = NULL;
+	t->owes = t->quiet && room > 0;
 	while (made < n && w->n_out == 0) {
 		void *out = NULL;
 		int rc;
@@ -351,10 +333,13 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 			break;
 		w->seq = first + made;
 		rc = fn(NULL, &out, w);
-		if (likely(rc == 0 && put < room && w->odd == 0 &&
-			    w->n_out == 0)) {
-			put_direct(w, q, out);
+		if (likely((rc | (int)w->odd) == 0 && put < room)) {
+			ring_put(&q->ring, at + put, out);
 			put++;
+			if (!(t->quiet && visit_watched(w->stage + 1))) {
+				t->quiet = false;
+				queue_chain(q);
+			}
 		} else if (settle(w, NULL, out, rc) == ENDED) {
 			*more = false;
 			break;

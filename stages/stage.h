@@ -80,6 +80,7 @@ enum odd {
 	ODD_LOST = 2,	  /* an emitted item was freed for want of memory */
 	ODD_SAID = 4,	  /* leat_error gave a text */
 	ODD_UNWANTED = 8, /* `in` was emitted, but nobody gets it */
+	ODD_EMITTED = 16, /* something was */
 };
 
 struct leat_worker {

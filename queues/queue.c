@@ -127,16 +127,19 @@ static bool spin(bool (*ready)(void *), void *ctx, uint64_t from,
 	return yield_patiently(ready, ctx, from, w);
 }
 
-static int sleep_at(struct park *p, struct wait *w)
+static void doze_off(struct wait *w)
 {
-	int rc;
-
 	if (w->awake == NULL)
-		return park_wait(p, w->deadline);
+		return;
 	fetch_add(w->awake, UINT64_MAX);
-	rc = park_wait(p, w->deadline);
-	fetch_add(w->awake, 1);
-	return rc;
+	if (w->before_sleep != NULL)
+		w->before_sleep(w->before_arg);
+}
+
+static void wake_up(struct wait *w)
+{
+	if (w->awake != NULL)
+		fetch_add(w->awake, 1);
 }
 
 /*
@@ -148,16 +151,20 @@ static int sleep_at(struct park *p, struct wait *w)
 static int sleep_until_ready(
 	struct park *p, bool (*ready)(void *), void *ctx, struct wait *w)
 {
-	int rc;
+	int rc = 0;
 
+	doze_off(w);
 	park_announce(p);
 	perturb();
 	if (ready(ctx)) {
 		park_retract(p);
-		return 0;
+	} else {
+		rc = park_wait(p, w->deadline);
+		if (rc < 0 && ready(ctx))
+			rc = 0;
 	}
-	rc = sleep_at(p, w);
-	return rc == 0 || ready(ctx) ? 0 : rc;
+	wake_up(w);
+	return rc;
 }
 
 int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)

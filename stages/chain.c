@@ -134,6 +134,8 @@ static int start_threads(leat_chain *c)
 			*t = (struct thread){
 				.home = &c->stage[i].worker[k], .visits = 1};
 			t->in.awake = t->out.awake = &c->awake;
+			t->in.before_sleep = c->before_sleep.fn;
+			t->in.before_arg = c->before_sleep.arg;
 			t->out.spared = true;
 			t->out.deadline = LEAT_NEVER;
 			fetch_add(&c->awake, 1);
@@ -206,7 +208,7 @@ static leat_chain *make(const leat_opts *opts, size_t n)
 }
 
 static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
-	const leat_opts *opts, leat_report *r)
+	const leat_opts *opts, struct before_sleep hook, leat_report *r)
 {
 	int rc;
 
@@ -216,6 +218,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 		return -ENOMEM;
 	}
 	(*c)->n = n;
+	(*c)->before_sleep = hook;
 	rc = open_stages(*c, rows);
 	free(rows);
 	if (rc == 0)
@@ -229,7 +232,8 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 }
 
 static int open_chain(leat_chain **c, const leat_stage *table, size_t n,
-	size_t row_size, const leat_opts *opts, leat_report *r)
+	size_t row_size, const leat_opts *opts, struct before_sleep hook,
+	leat_report *r)
 {
 	leat_stage *rows;
 	int rc;
@@ -241,7 +245,13 @@ static int open_chain(leat_chain **c, const leat_stage *table, size_t n,
 		return LEAT_ESIZE;
 	}
 	rc = rows_take(&rows, table, n, row_size, r);
-	return rc < 0 ? rc : open_rows(c, rows, n, opts, r);
+	return rc < 0 ? rc : open_rows(c, rows, n, opts, hook, r);
+}
+
+int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
+	const leat_opts *opts, struct before_sleep hook, leat_report *r)
+{
+	return open_chain(c, rows, n, sizeof(*rows), opts, hook, r);
 }
 
 int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
@@ -257,7 +267,8 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	if (opts != NULL)
 		rc = sized_take(&o, sizeof(o), opts, opts_size);
 	if (rc == 0)
-		rc = open_chain(c, rows, n, row_size, &o, &r);
+		rc = open_chain(c, rows, n, row_size, &o,
+			(struct before_sleep){NULL, NULL}, &r);
 	if (rc < 0 && r.text[0] == '\0')
 		report_text(&r, "%s", leat_strerror(rc));
 	r.code = rc;

@@ -24,6 +24,12 @@ enum halt { HALT_NO, HALT_CANCELLED, HALT_FAILED };
 /* Who pulls: 0 nobody so far, PULLERS_MANY several, else one thread. */
 #define PULLERS_MANY UINT64_MAX
 
+/* What a fan has to say before a worker sleeps; see struct wait. */
+struct before_sleep {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 struct leat_chain {
 	/* Read-only once open. */
 	struct stage *stage;
@@ -31,6 +37,7 @@ struct leat_chain {
 	size_t n;
 	leat_opts opts;
 	struct pool pool;
+	struct before_sleep before_sleep;
 	struct thread *thread;
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t halted; /* enum halt */
@@ -42,6 +49,11 @@ struct leat_chain {
 	_Alignas(LINE) struct bell passed;
 	_Alignas(LINE) uint64_t awake; /* threads that do not sleep at a queue */
 };
+
+/* chain_open is leat_open, for who has something to say before workers sleep;
+ * why it failed goes to the report. */
+int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
+	const leat_opts *opts, struct before_sleep hook, leat_report *r);
 
 /* chain_halt stops everything at once and wakes every blocked thread. */
 void chain_halt(leat_chain *c, enum halt why);

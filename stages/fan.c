@@ -96,15 +96,14 @@ static int open_chain(leat_fan *f, leat_report *r)
 	};
 	leat_opts opts = {
 		.failed_arg = f,
-		.report = r,
 		.stack = o->stack,
 		.results = o->flags & LEAT_FAN_NEXT ? f->room + 1 : 0,
 	};
-	int rc = leat_open(&f->chain, &row, 1, &opts);
+	struct before_sleep hook = {hand_before_sleep, f};
+	int rc = chain_open(&f->chain, &row, 1, &opts, hook, r);
 
 	if (rc < 0)
 		return rc;
-	f->chain->opts.report = NULL;
 	f->queue = f->chain->edge[0].queue[0];
 	return 0;
 }

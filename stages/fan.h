@@ -13,7 +13,7 @@
  * Handing over. A call is handed to the queue at once when the queue is empty,
  * for then a worker may be idle. Otherwise it stays with others in `pending`,
  * and goes in their company: when there are many, or when a worker takes the
- * last item of the queue. Nothing can be left behind:
+ * last item of the queue, or before it sleeps. Nothing can be left behind:
  *
  *	caller				worker
  *	  made + 1			  takes the last item (head + 1)
@@ -21,6 +21,12 @@
  *	  head == tail: hand over	  made != handed: hand over
  *
  * Either the caller sees the queue empty, or the worker sees the call.
+ *
+ * While calls take little time they stay for company even so, if some worker is
+ * awake, and all of those asleep have one among them that watches: it looks at
+ * its ticks, should the others be busy for longer than usual. And in company
+ * they wake nobody. For calls of nothing that is 45 ns each instead of 130: with
+ * each one handed over alone, three lines moved between processors for it.
  *
  * Bound: made - head never exceeds the queue's capacity, so whatever is
  * pending has a place in the queue.
@@ -279,6 +285,9 @@ void hand_over_to(leat_fan *f, uint64_t mark);
 
 /* hand_new hands over a call that has just been made, or leaves it pending. */
 void hand_new(leat_fan *f);
+
+/* hand_before_sleep is for a worker that is about to sleep. */
+void hand_before_sleep(void *fan);
 
 /* hand_last hands over, on a worker that begins with an item. */
 void hand_last(leat_fan *f, struct lane *lane);

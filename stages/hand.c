@@ -2,6 +2,40 @@
 /* Handing calls over to the queue; fan.h tells when and why. */
 #include <sched.h>
 #include "stages/fan.h"
+#include "stages/visit.h"
+
+/* is_attended: a worker is going to look for calls soon: before it sleeps, or,
+ * if all that are awake are busy for long, at a tick. */
+static bool is_attended(const leat_fan *f)
+{
+	const struct stage *s = f->chain->stage;
+	uint64_t awake = load_relaxed(&f->chain->awake);
+
+	return awake == s->workers || (awake > 0 && visit_watched(s));
+}
+
+static bool is_light(const leat_fan *f)
+{
+	return load_relaxed(&f->chain->stage->light) != 0;
+}
+
+/* push_quietly wakes nobody, if few calls that are light come to an idle
+ * worker's queue; it returns how many went in. */
+static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
+{
+	struct stage *s = f->chain->stage;
+	size_t done;
+
+	if (!is_light(f) || !is_attended(f) ||
+		queue_popped(f->queue) < queue_pushed(f->queue))
+		return 0;
+	done = queue_put_quietly(f->queue, items, n);
+	add_owned(&s->stirs, 1);
+	fence_full();
+	if (!is_attended(f))
+		queue_chain(f->queue);
+	return done;
+}
 
 /* push puts calls into the queue. They have a place there; the queue may deny
  * it for as long as a worker is in the middle of taking what was there. */
@@ -9,16 +43,16 @@ static void push(leat_fan *f, struct call *const *calls, size_t n)
 {
 	struct wait w = {0};
 	void *items[PENDING];
-	size_t done = 0, pushed;
+	size_t done, pushed;
 
 	for (size_t i = 0; i < n; i++)
 		items[i] = calls[i];
-	for (;;) {
+	done = push_quietly(f, items, n);
+	while (done < n) {
 		queue_put(f->queue, items + done, n - done, &pushed, &w);
 		done += pushed;
-		if (done == n)
-			return;
-		sched_yield();
+		if (done < n)
+			sched_yield();
 	}
 }
 
@@ -71,20 +105,36 @@ void hand_over_to(leat_fan *f, uint64_t mark)
 
 void hand_new(leat_fan *f)
 {
-	uint64_t handed;
+	uint64_t handed = load_relaxed(&f->handed);
 
-	perturb();
+	if (load_relaxed(&f->made) - handed < COMPANY) {
+		if (is_light(f) && is_attended(f))
+			return;
+		perturb();
+		fence_full();
+		handed = load_relaxed(&f->handed);
+		if (queue_popped(f->queue) < handed)
+			return;
+	}
+	hand_over(f);
+}
+
+void hand_before_sleep(void *fan)
+{
+	leat_fan *f = fan;
+
 	fence_full();
-	handed = load_relaxed(&f->handed);
-	if (load_relaxed(&f->made) - handed >= COMPANY ||
-		queue_popped(f->queue) >= handed)
+	if (load_relaxed(&f->made) != load_relaxed(&f->handed))
 		hand_over(f);
 }
 
 void hand_last(leat_fan *f, struct lane *lane)
 {
-	uint64_t tail = queue_pushed(f->queue);
+	uint64_t tail;
 
+	if (is_light(f))
+		return;
+	tail = queue_pushed(f->queue);
 	if (likely(tail == lane->looked || queue_popped(f->queue) < tail))
 		return;
 	lane->looked = tail;

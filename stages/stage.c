@@ -25,6 +25,12 @@ leat_queue *stage_input(const leat_worker *w)
 	return in->queue[in->n == 1 ? 0 : w->index];
 }
 
+#ifdef LEAT_PERTURB
+#define COMPANY_NS LEAT_MS
+#else
+#define COMPANY_NS 125 /* an item is light: a few dozen are no wake-up's worth */
+#endif
+
 /*
  * adapt fits the grain to how long an item takes, so that no worker sits on
  * work that another could do. It shrinks at once and doubles at most.
@@ -32,13 +38,16 @@ leat_queue *stage_input(const leat_worker *w)
 static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 {
 	uint64_t ns = elapsed / n + 1;
-	uint64_t fit;
+	uint64_t light, fit;
 
 	store_relaxed(&w->least_ns, ns < w->last_ns ? ns : w->last_ns);
 	w->last_ns = ns;
 	if (ns < w->item_ns)
 		ns = (3 * w->item_ns + ns) / 4;
 	w->item_ns = ns;
+	light = ns <= COMPANY_NS && w->stage->visitable;
+	if (unlikely(light != load_relaxed(&w->stage->light)))
+		store_relaxed(&w->stage->light, light);
 	fit = GRAIN_NS / ns;
 	if (fit > 2 * w->grain)
 		fit = 2 * w->grain;

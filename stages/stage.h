@@ -41,6 +41,8 @@ struct stage {
 	bool visitable;	   /* threads of other stages may run its places */
 	uint64_t watching; /* 1: a thread of it sleeps, and sees to visitors */
 	uint64_t asked;	   /* 1: its threads are to make way for visitors */
+	uint64_t stirs;	   /* grows when watchers shall go on watching */
+	uint64_t light;	   /* 1: little work is not worth a wake-up */
 };
 
 /* A thread of a chain. */

@@ -99,7 +99,7 @@ void place_keep(struct thread *t)
 
 static uint64_t visits_of(const struct stage *s)
 {
-	uint64_t n = 0;
+	uint64_t n = load_relaxed(&s->stirs);
 
 	for (uint32_t i = 0; i < s->workers; i++)
 		n += load_relaxed(&s->worker[i].visits);

@@ -698,6 +698,39 @@ Test(fan, a_call_starts_though_nobody_waits)
 	}
 }
 
+/* Key 0 waits until key 1 has run; the others take no time. */
+static int meet(void *in, void *out, leat_worker *w)
+{
+	struct gate *later = leat_arg(w);
+	uint64_t key = *(uint64_t *)in;
+
+	(void)out;
+	if (key == 1)
+		gate_open(later);
+	return key != 0 || gate_pass(later) ? 0 : -ETIMEDOUT;
+}
+
+/* Calls that take no time may wait for company; yet one that is made while
+ * another runs for long starts on a worker that has nothing to do. */
+Test(fan, a_call_starts_though_the_ones_before_took_no_time)
+{
+	for (int round = 0; round < 20; round++) {
+		struct gate later = GATE;
+		leat_fan_opts opts = {.fn = meet, .arg = &later, .workers = 2};
+		leat_fan *fan = open_fan(&opts);
+
+		for (uint64_t n = 2; n < 5000; n++)
+			cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+		if (round % 2 == 0)
+			cr_assert_eq(leat_fan_wait(fan), 0);
+		cr_assert_eq(leat_call(fan, leat_u64(0), NULL, 0), 0);
+		cr_assert(gate_await(&later, 1));
+		cr_assert_eq(leat_call(fan, leat_u64(1), NULL, 0), 0);
+		cr_assert(gate_pass(&later), "round %d", round);
+		cr_assert_eq(leat_fan_close(fan), 0);
+	}
+}
+
 /* Throttle */
 
 static int busiest(void *in, void *out, leat_worker *w)

@@ -166,7 +166,7 @@ static inline void store_release_8(uint8_t *p, uint8_t v)
 /* Bytes that are atomic one by one, but go by eight where they can: an aligned
  * word is loaded and stored at once, and its bytes with it. */
 #define BYTES	  8
-#define REPEAT(v) ((v) * UINT64_C(0x0101010101010101))
+#define REPEAT(v) ((v)*UINT64_C(0x0101010101010101))
 
 static inline bool word_at(const uint8_t *p, size_t n)
 {
@@ -180,7 +180,9 @@ static inline size_t equal_acquire_8(const uint8_t *p, uint8_t v, size_t n)
 
 	while (k < n) {
 		if (word_at(p + k, n - k) &&
-			ck_pr_load_64((const uint64_t *)(const void *)(p + k)) == REPEAT(v))
+			ck_pr_load_64(
+				(const uint64_t *)(const void *)(p + k)) ==
+				REPEAT(v))
 			k += BYTES;
 		else if (ck_pr_load_8(p + k) == v)
 			k++;

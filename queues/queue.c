@@ -92,8 +92,8 @@ static bool may_be_patient(uint64_t others, const struct wait *w)
  * it full, or empty. A few threads at a time are enough for that; more would
  * but keep others from running.
  */
-static bool yield_patiently(bool (*ready)(void *), void *ctx, uint64_t from,
-	const struct wait *w)
+static bool yield_patiently(
+	bool (*ready)(void *), void *ctx, uint64_t from, const struct wait *w)
 {
 	uint64_t until = from + PATIENCE;
 	bool is_ready = false;
@@ -111,8 +111,8 @@ static bool yield_patiently(bool (*ready)(void *), void *ctx, uint64_t from,
 }
 
 /* spin waits awake, from now on, for a while. */
-static bool spin(bool (*ready)(void *), void *ctx, uint64_t from,
-	const struct wait *w)
+static bool spin(
+	bool (*ready)(void *), void *ctx, uint64_t from, const struct wait *w)
 {
 	for (int i = 0; i < PAUSES; i++) {
 		if (ready(ctx))

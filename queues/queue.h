@@ -36,8 +36,8 @@ struct leat_queue {
 struct wait {
 	uint64_t deadline; /* 0: do not wait */
 	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
-	uint64_t *awake;   /* how many of the waiter's chain are awake, or NULL */
-	bool spared;	   /* others may do what it waits for in its stead */
+	uint64_t *awake; /* how many of the waiter's chain are awake, or NULL */
+	bool spared;	 /* others may do what it waits for in its stead */
 	/* Called, unless NULL, before a thread sleeps, when it is no longer
 	 * counted as awake; what it puts into the queue is then found. */
 	void (*before_sleep)(void *arg);

@@ -123,26 +123,50 @@ static int open_stages(leat_chain *c, const leat_stage *rows)
 	return rc == 0 ? open_results(c) : rc;
 }
 
-/* start_threads starts a thread for each worker, which is its home. */
+/* note_thread says what keeps a worker from having a thread. */
+static void note_thread(leat_chain *c, const leat_worker *home, int code)
+{
+	leat_report r = {.code = code, .row = (uint32_t)home->stage->index};
+
+	report_name(&r, home->stage->row.name);
+	report_text(&r,
+		"worker %u of %u got no thread (%s): look at opts.stack, and "
+		"at "
+		"the limits of memory and processes",
+		home->index + 1, home->stage->workers, leat_strerror(code));
+	fail_note(&c->fail, &r);
+}
+
+/* start_thread starts the thread of a worker, which is its home. */
+static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
+{
+	int rc;
+
+	*t = (struct thread){
+		.home = home,
+		.visits = 1,
+		.in = {.awake = &c->awake,
+			.before_sleep = c->before_sleep.fn,
+			.before_arg = c->before_sleep.arg},
+		.out = {.awake = &c->awake,
+			.deadline = LEAT_NEVER,
+			.spared = true},
+	};
+	fetch_add(&c->awake, 1);
+	rc = pool_start(&c->pool, stage_main, t, c->opts.stack);
+	if (rc < 0)
+		note_thread(c, home, rc);
+	return rc;
+}
+
 static int start_threads(leat_chain *c)
 {
 	struct thread *t = c->thread;
 	int rc = 0;
 
-	for (size_t i = 0; i < c->n && rc == 0; i++) {
-		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++) {
-			*t = (struct thread){
-				.home = &c->stage[i].worker[k], .visits = 1};
-			t->in.awake = t->out.awake = &c->awake;
-			t->in.before_sleep = c->before_sleep.fn;
-			t->in.before_arg = c->before_sleep.arg;
-			t->out.spared = true;
-			t->out.deadline = LEAT_NEVER;
-			fetch_add(&c->awake, 1);
-			rc = pool_start(
-				&c->pool, stage_main, t++, c->opts.stack);
-		}
-	}
+	for (size_t i = 0; i < c->n; i++)
+		for (uint32_t k = 0; k < c->stage[i].workers && rc == 0; k++)
+			rc = start_thread(c, &c->stage[i].worker[k], t++);
 	return pool_release(&c->pool, rc);
 }
 

@@ -256,8 +256,9 @@ static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 		} else if (likely(rc == 0 && w->n_out < w->cap_out)) {
 			settle_out(w, free_in, in, out);
 			done++;
-		} else if (likely(out == NULL && (rc == LEAT_DROP ||
-					(rc == 0 && w->cap_out == 0)))) {
+		} else if (likely(out == NULL &&
+				   (rc == LEAT_DROP ||
+					   (rc == 0 && w->cap_out == 0)))) {
 			settle_nothing(w, free_in, in, rc);
 		} else {
 			settle(w, in, out, rc);
@@ -307,8 +308,8 @@ static leat_queue *direct(const struct stage *s)
 
 /*
  * source_plain stops early when what was made must go another way. An item that
- * is put directly wakes nobody as long as somebody watches the next stage, which
- * this thread is going to visit: then it is found at the next tick at the
+ * is put directly wakes nobody as long as somebody watches the next stage,
+ * which this thread is going to visit: then it is found at the next tick at the
  * latest.
  */
 static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)

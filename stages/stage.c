@@ -28,7 +28,8 @@ leat_queue *stage_input(const leat_worker *w)
 #ifdef LEAT_PERTURB
 #define COMPANY_NS LEAT_MS
 #else
-#define COMPANY_NS 125 /* an item is light: a few dozen are no wake-up's worth */
+#define COMPANY_NS \
+	125 /* an item is light: a few dozen are no wake-up's worth */
 #endif
 
 /*

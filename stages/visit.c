@@ -10,9 +10,9 @@
 #define TICK	 LEAT_MS
 #define CHANCE	 (10 * LEAT_US)
 #else
-#define LIGHT_NS 12		/* an item that takes longer is not light */
-#define VISIT_NS 4000		/* more work than this is for other threads */
-#define TICK	 (10 * LEAT_MS) /* of a watcher */
+#define LIGHT_NS 12		 /* an item that takes longer is not light */
+#define VISIT_NS 4000		 /* more work than this is for other threads */
+#define TICK	 (10 * LEAT_MS)	 /* of a watcher */
 #define CHANCE	 (200 * LEAT_US) /* for visitors to come, after a yield */
 #endif
 #define BATCHES 8 /* at most in a place at a time */

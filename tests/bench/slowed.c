@@ -19,8 +19,8 @@ long __wrap_syscall(long number, ...);
 
 static struct timespec split(uint64_t ns)
 {
-	return (struct timespec){
-		.tv_sec = (time_t)(ns / SECOND), .tv_nsec = (long)(ns % SECOND)};
+	return (struct timespec){.tv_sec = (time_t)(ns / SECOND),
+		.tv_nsec = (long)(ns % SECOND)};
 }
 
 static uint64_t joined(const struct timespec *ts)

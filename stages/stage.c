@@ -54,7 +54,7 @@ static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 		fit = 2 * w->grain;
 	if (fit > GRAIN_MAX)
 		fit = GRAIN_MAX;
-	w->grain = fit < 1 ? 1 : (uint32_t)fit;
+	store_relaxed(&w->grain, fit < 1 ? 1 : fit);
 }
 
 /* Time not spent waiting was busy. */

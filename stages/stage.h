@@ -108,7 +108,7 @@ struct leat_worker {
 	struct held *held; /* in the order in which they came */
 	size_t n_held;
 
-	uint32_t grain;
+	uint64_t grain;	  /* items of a batch; anybody may read it */
 	uint64_t item_ns; /* how long an item takes, by and large */
 	uint64_t last_ns; /* and took in the last batch */
 	/* And in the better one of the last two batches, 0 while there were

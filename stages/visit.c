@@ -187,7 +187,7 @@ static bool is_spared(const leat_worker *w)
 	const struct stage *s = w->stage;
 
 	return s->visitable && s->index > 0 &&
-	       is_worth(w, s[-1].worker[0].grain);
+	       is_worth(w, load_relaxed(&s[-1].worker[0].grain));
 }
 
 /* has_room: who hands on to this queue is not blocked, and will not be before
@@ -318,7 +318,7 @@ static void run_place(leat_worker *w)
 
 	add_owned(&w->visits, 1);
 	for (int i = 0; i < BATCHES && next_has_room(s); i++) {
-		uint32_t grain = w->grain;
+		uint64_t grain = w->grain;
 
 		if (stage_take(w, &n, &pos) != 0)
 			break;

@@ -56,6 +56,12 @@
  *
  * Processes: after fork, only the parent may use a chain. The library has no
  * globals, no exit handlers and no signals; its workers block all signals.
+ *
+ * Unloading: a program that loads the library with dlopen closes every chain,
+ * fan and queue before dlclose; leat_close leaves no thread behind. If one is
+ * open still, its threads go on in code that is gone, and anything may happen.
+ * The same goes for a module that holds the functions of a chain.
+ *
  * C++ functions may be stages, but no exception may leave one: that ends the
  * process (std::terminate).
  */

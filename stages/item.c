@@ -220,7 +220,13 @@ static inline void settle_out(
 		free_plain(free_in, in);
 }
 
-/* settle_nothing is for attempts without an output: in a sink, or a filter. */
+/* is_nothing: an attempt without an output, in a sink, or a filter. */
+static inline bool is_nothing(const leat_worker *w, const void *out, int rc)
+{
+	return w->odd == 0 && out == NULL &&
+	       (rc == LEAT_DROP || (rc == 0 && w->cap_out == 0));
+}
+
 static inline void settle_nothing(
 	leat_worker *w, void (*free_in)(void *), void *in, int rc)
 {
@@ -251,14 +257,10 @@ static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 		w->in = in;
 		w->seq = pos + i;
 		rc = fn(in, &out, w);
-		if (unlikely(w->odd != 0)) {
-			settle(w, in, out, rc);
-		} else if (likely(rc == 0 && w->n_out < w->cap_out)) {
+		if (likely((rc | (int)w->odd) == 0 && w->n_out < w->cap_out)) {
 			settle_out(w, free_in, in, out);
 			done++;
-		} else if (likely(out == NULL &&
-				   (rc == LEAT_DROP ||
-					   (rc == 0 && w->cap_out == 0)))) {
+		} else if (is_nothing(w, out, rc)) {
 			settle_nothing(w, free_in, in, rc);
 		} else {
 			settle(w, in, out, rc);

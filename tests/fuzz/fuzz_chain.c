@@ -15,11 +15,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define ROWS	4
-#define SPARE	32 /* bytes that a newer header might add to a row */
-#define STEPS	64
-#define SECONDS 20
-#define MADE_MOST 100 /* by the source */
+#define ROWS	   4
+#define SPARE	   32 /* bytes that a newer header might add to a row */
+#define STEPS	   64
+#define SECONDS	   20
+#define MADE_MOST  100	/* by the source */
 #define GIVEN_MOST 5000 /* by the rows that split their items */
 
 /* The bytes still to be used; zeroes when they are. */
@@ -130,8 +130,8 @@ static int deed(void *in, void **out, leat_worker *w)
 		item_free(in);
 		return LEAT_TOOK | LEAT_DROP;
 	case 6:
-		for (int i = 0; i < what &&
-			tick(&d->trial->given, 1) < GIVEN_MOST; i++)
+		for (int i = 0;
+			i < what && tick(&d->trial->given, 1) < GIVEN_MOST; i++)
 			leat_emit(w, item(d->trial));
 		return LEAT_DROP;
 	case 7:

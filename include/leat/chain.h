@@ -62,8 +62,11 @@
  * open still, its threads go on in code that is gone, and anything may happen.
  * The same goes for a module that holds the functions of a chain.
  *
- * C++ functions may be stages, but no exception may leave one: that ends the
- * process (std::terminate).
+ * Exceptions: C++ functions may be stages, but an exception that leaves one, or
+ * another function of the table on a worker's thread, ends the process
+ * (std::terminate), whoever would catch it. One that leaves a row's key on the
+ * thread that pushes comes out of the push, as if that item had been refused.
+ * Destructors must not throw.
  */
 #ifndef LEAT_CHAIN_H
 #define LEAT_CHAIN_H

@@ -37,8 +37,10 @@
  * as long as the queue has room. A call may open and use other fans and
  * chains.
  *
- * The function must return: a call that ends its thread (pthread_exit), or
- * that an exception leaves, takes the fan, or the process, with it.
+ * The function must return: a call that ends its thread (pthread_exit) takes
+ * the fan with it. An exception that leaves it, or open, close or done, ends
+ * the process (std::terminate), whoever would catch it. What runs at the
+ * barrier, free_out and leat_apply's function, must not throw.
  */
 #ifndef LEAT_FAN_H
 #define LEAT_FAN_H

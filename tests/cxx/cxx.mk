@@ -5,15 +5,16 @@
 TESTS += test-cxx
 TESTS_ASAN += test-cxx
 
-CXX_FAN	:= $(BUILD)/tests/cxx/fan
+CXX_BIN	:= $(BUILD)/tests/cxx
+CXX_TESTS := $(CXX_BIN)/fan $(CXX_BIN)/throw
 
-$(CXX_FAN): tests/cxx/fan.cpp $(LIB_A) $(HEADERS)
+$(CXX_TESTS): $(CXX_BIN)/%: tests/cxx/%.cpp $(LIB_A) $(HEADERS)
 	@mkdir -p $(@D)
 	$(call say,CXX)
 	$(Q)$(CXX) -std=c++11 -Wall -Wextra -Wpedantic -Wshadow -Werror -O2 -g \
 		-Iinclude -o $@ $< $(LIB_A) $(ALL_LDFLAGS)
 
-test-cxx: $(CXX_FAN)
-	@$(RUN) $(CXX_FAN)
+test-cxx: $(CXX_TESTS)
+	@$(RUN) $(CXX_TESTS)
 
 .PHONY: test-cxx

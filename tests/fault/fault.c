@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include "tests/fault/fault.h"
 #include "tests/stress/lab.h"
@@ -15,6 +16,7 @@
 static uint64_t mode, nth, uses, hits;
 static uint64_t left;
 static uint64_t wakes, wake_every;
+static uint64_t looks;
 
 void fault_arm(enum fault_mode m, uint64_t n)
 {
@@ -42,6 +44,11 @@ uint64_t fault_wakes(uint32_t n)
 	poke(&wake_every, n);
 	poke(&wakes, 0);
 	return so_far;
+}
+
+uint64_t fault_looks(void)
+{
+	return __atomic_exchange_n(&looks, 0, __ATOMIC_RELAXED);
 }
 
 /* fails: this use does. */
@@ -223,6 +230,14 @@ int FAULT(madvise)(void *p, size_t n, int advice)
 	return madvise(p, n, advice);
 }
 
+int FAULT(clock_gettime)(clockid_t clock, struct timespec *ts)
+{
+	must("the library", clock == CLOCK_MONOTONIC,
+		"clock %d, which may be set", (int)clock);
+	tick(&looks, 1);
+	return clock_gettime(clock, ts);
+}
+
 static bool wakes_early(void)
 {
 	uint64_t every = peek(&wake_every);
@@ -250,6 +265,8 @@ long FAULT(syscall)(long number, uint32_t *word, int op, uint32_t value,
 	const struct timespec *until, uint32_t *other, uint32_t bits)
 {
 	must("the library", number == SYS_futex, "system call %ld", number);
+	must("the library", !(op & FUTEX_CLOCK_REALTIME),
+		"a wait by the wall clock");
 	if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET && !is_past(until) &&
 		wakes_early())
 		return errno == 0 ? 0 : -1;

@@ -30,4 +30,9 @@ int64_t fault_left(void);
  * EINTR, EAGAIN and for no reason; 0: none. It returns how many there were. */
 uint64_t fault_wakes(uint32_t n);
 
+/* fault_looks tells how often the library has looked at the clock since it was
+ * asked before. Any clock but the monotonic one, which nobody can set, fails
+ * the run, and so does a wait by one. */
+uint64_t fault_looks(void);
+
 #endif

@@ -13,7 +13,8 @@ FAULT_CALLS := malloc calloc realloc aligned_alloc strdup free fopen fclose \
 	pthread_create pthread_join pthread_mutex_init pthread_mutex_destroy \
 	pthread_cond_init pthread_cond_destroy pthread_attr_init \
 	pthread_attr_destroy pthread_attr_setstacksize pthread_setname_np \
-	sched_getaffinity __sched_cpualloc __sched_cpufree madvise syscall
+	sched_getaffinity __sched_cpualloc __sched_cpufree madvise syscall \
+	clock_gettime
 FAULT_RENAME := $(foreach f,$(FAULT_CALLS),--redefine-sym $f=fault_$f)
 FAULT_BIN := $(BUILD)/tests/fault
 FAULT_SHARED := $(patsubst %,$(BUILD)/tests/stress/%.o,\

@@ -6,6 +6,7 @@
  * sleeps at random at the hand-over points, while signals rain on the process,
  * threads are moved between processors, file descriptors run out, waits return
  * early, and, in every other epoch, memory, threads and locks fail at random.
+ * Deadlines must not heed a clock that somebody sets: looking at one fails.
  * After every epoch nothing may be left: no item, memory, thread, descriptor.
  */
 #include <dirent.h>
@@ -192,7 +193,7 @@ static void set_up(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t ns = 10 * LEAT_S, until, hits = 0, wakes = 0, seed;
+	uint64_t ns = 10 * LEAT_S, until, hits = 0, wakes = 0, looks = 0, seed;
 	struct soaker sum = {0};
 	struct chaos c = {0};
 	int opt;
@@ -211,6 +212,7 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; leat_now() < until; i++) {
 		hits += epoch(seed + i, i % 2, &sum, &c);
 		wakes += fault_wakes(0);
+		looks += fault_looks();
 	}
 	printf("%" PRIu64 " chains, %" PRIu64 " of them halted; %" PRIu64
 	       " items, %" PRIu64 " calls of stages, %" PRIu64
@@ -222,6 +224,9 @@ int main(int argc, char **argv)
 	       " signals, %" PRIu64 " moves between processors, %" PRIu64
 	       " times no descriptors\n",
 		hits, wakes, c.signals, c.moves, c.famines);
+	printf("%" PRIu64 " looks at the clock, all at the monotonic one\n",
+		looks);
+	must("soak", looks > 0, "the library's clock is not watched");
 	printf("nothing lost, doubled, leaked or hung\n");
 	return 0;
 }

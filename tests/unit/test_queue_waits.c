@@ -134,19 +134,27 @@ TEST(queue_waits, consumers_parked_at_the_end_get_what_is_left_then_the_end)
 
 /* Wakes: one for one item, none lost. */
 
-static uint64_t switches_of(uint64_t tid)
+/* status_of scans what the kernel says of a thread; false if it does not. */
+static bool status_of(uint64_t tid, const char *format, void *value)
 {
-	unsigned long n = UINT64_MAX;
+	bool found = false;
 	char line[128];
 	FILE *f;
 
 	snprintf(line, sizeof(line), "/proc/self/task/%lu/status", tid);
 	f = fopen(line, "r");
-	while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-		if (sscanf(line, "voluntary_ctxt_switches: %lu", &n) == 1)
-			break;
+	while (f != NULL && !found && fgets(line, sizeof(line), f) != NULL)
+		found = sscanf(line, format, value) == 1;
 	if (f != NULL)
 		fclose(f);
+	return found;
+}
+
+static uint64_t switches_of(uint64_t tid)
+{
+	unsigned long n = UINT64_MAX;
+
+	status_of(tid, "voluntary_ctxt_switches: %lu", &n);
 	return n;
 }
 
@@ -168,6 +176,20 @@ static void deep_asleep(struct waiters *w, uint64_t *n)
 		calm = memcmp(n, again, sizeof(*n) * w->threads.n) ? 0
 								   : calm + 1;
 		memcpy(again, n, sizeof(again));
+	}
+}
+
+/* await_asleep is for those that have announced: they sleep by now, and look
+ * no more. */
+static void await_asleep(struct waiters *w)
+{
+	for (size_t i = 0; i < w->threads.n; i++) {
+		char state = 0;
+
+		while (status_of(look(&w->tid[i]), "State: %c", &state) &&
+			state != 'S')
+			sched_yield();
+		cr_assert_eq(state, 'S');
 	}
 }
 
@@ -233,6 +255,31 @@ TEST(queue_waits, room_made_at_once_gets_all_parked_producers_going)
 		cr_assert_eq(leat_queue_popn(w.q, items, 8, &n), 0);
 		cr_assert_eq(n, 8);
 		all_return(&w, 0);
+	}
+}
+
+/*
+ * A producer has claimed a place and not yet filled it when the input ends:
+ * consumers find neither an item nor the end, and sleep. It fills the place,
+ * but somebody who did not sleep takes the item before it wakes anybody. The
+ * one whom it then wakes finds the end; who took the item has to tell the rest.
+ */
+TEST(queue_waits, who_takes_the_last_item_tells_all_who_sleep)
+{
+	for (int round = 0; round < 20; round++) {
+		struct waiters w = {.q = open_queue(4)};
+		struct ring *r = &w.q->ring;
+		void *item;
+
+		store_release(&r->tail, 1);
+		leat_queue_end(w.q);
+		park_consumers(&w, 4);
+		await_asleep(&w);
+		r->item[0] = NULL;
+		store_release_8(&r->turn[0], 1);
+		cr_assert_eq(leat_queue_trypop(w.q, &item), 0);
+		park_signal(&w.q->not_empty);
+		all_return(&w, LEAT_END);
 	}
 }
 

@@ -5,12 +5,18 @@
  * wrong one, from outside and from a stage. Whatever they are, a bad table is
  * refused in words, nothing hangs, and every item is freed once.
  *
+ * Calls may block. A third thread, the keeper, sees to it that nobody waits for
+ * what no script is going to do: it takes results, so that whoever pushes or
+ * waits must get through by itself, and once a pull alone is blocked it ends
+ * the chain.
+ *
  * For libFuzzer (make fuzz), and for replay.c.
  */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "tests/stress/items.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -19,8 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define SPARE	   32 /* bytes that a newer header might add to a row */
 #define STEPS	   64
 #define SECONDS	   20
-#define MADE_MOST  100	/* by the source */
-#define GIVEN_MOST 5000 /* by the rows that split their items */
+#define LOOK	   (50 * LEAT_US) /* how often the keeper looks */
+#define LOOKS	   10		  /* at a blocked pull, before the end */
+#define AT_ONCE	   8		  /* items of one call */
+#define MADE_MOST  100		  /* by the source */
+#define GIVEN_MOST 2500		  /* by the rows, more than they got */
 
 /* The bytes still to be used; zeroes when they are. */
 struct bytes {
@@ -61,6 +70,10 @@ struct trial {
 	struct deed deed[ROWS];
 	uint64_t made, given; /* no more than MADE_MOST and GIVEN_MOST */
 	struct bytes script[2];
+	/* The keeper, there from the first call that may block. */
+	pthread_t keeper;
+	uint64_t kept, over, ending;
+	uint64_t putting, getting; /* threads in calls that block */
 };
 
 static void *item(struct trial *t)
@@ -89,7 +102,9 @@ static void call_from_inside(struct trial *t, uint8_t what)
 	int rc = -EDEADLK;
 
 	if (c == NULL || what % 8 < 2) {
-		pushed(c == NULL ? -1 : leat_trypush(c, it), it);
+		bool may = c != NULL && tick(&t->given, 1) < GIVEN_MOST;
+
+		pushed(may ? leat_trypush(c, it) : -1, it);
 		return;
 	}
 	if (what % 8 == 2)
@@ -226,7 +241,7 @@ static leat_stage row(struct trial *t, struct bytes *b, uint32_t i)
 	r.workers = PICK(b, 0, 1, 1, 2, 3, UINT32_MAX, LEAT_WORKERS_MAX + 1);
 	r.queue = PICK(b, 0, 1, 2, 7, UINT32_MAX, 64);
 	r.retries = PICK(b, 0, 0, 1, 3);
-	r.backoff_ns = PICK(b, 0, 1, 1000, 100000);
+	r.backoff_ns = PICK(b, 0, 1, 1000, 20000);
 	if (odd % 32 == 17)
 		r.flags |= 1U << odd % 31;
 	if (odd % 32 == 18)
@@ -265,6 +280,103 @@ static int open_trial(struct trial *t, struct bytes *b, leat_report *report)
 	return rc;
 }
 
+/* end_somehow brings what is blocked in a pull to its end. */
+static void end_somehow(struct trial *t)
+{
+	if (peek(&t->ending) == 0)
+		leat_cancel(t->chain);
+	else if (peek(&t->ending) == 1)
+		leat_stop(t->chain);
+	else
+		leat_end(t->chain);
+}
+
+/* drain takes a result, and waits a little for it. */
+static void drain(struct trial *t)
+{
+	struct timespec ts = {.tv_nsec = LOOK};
+	void *it;
+	int rc = leat_pull_until(t->chain, &it, leat_after(LOOK));
+
+	if (rc == 0)
+		item_free(it);
+	else if (rc != -ETIMEDOUT)
+		nanosleep(&ts, NULL);
+}
+
+static void *keep(void *arg)
+{
+	struct trial *t = arg;
+
+	for (int looks = 0; peek(&t->over) == 0; looks++) {
+		drain(t);
+		if (peek(&t->getting) == 0 || peek(&t->putting) > 0)
+			looks = 0;
+		if (looks == LOOKS)
+			end_somehow(t);
+	}
+	return NULL;
+}
+
+static void block(struct trial *t, uint64_t *in, uint8_t what)
+{
+	if (tick(&t->kept, 1) == 0) {
+		poke(&t->ending, what / 16 % 4);
+		t->keeper = thread_start(keep, t);
+	}
+	tick(in, 1);
+}
+
+static void unblock(uint64_t *in)
+{
+	tick(in, UINT64_MAX);
+}
+
+static void push_many(struct trial *t, size_t n)
+{
+	void *items[AT_ONCE];
+	size_t done = 0;
+
+	for (size_t i = 0; i < n; i++)
+		items[i] = item(t);
+	if (n == 1)
+		done = leat_push(t->chain, items[0]) == 0;
+	else
+		leat_pushn(t->chain, items, n, &done);
+	must(t->watch.what, done <= n, "%zu of %zu pushed", done, n);
+	while (done < n)
+		item_free(items[done++]);
+}
+
+static void pull_many(struct trial *t, size_t max)
+{
+	void *items[AT_ONCE];
+	size_t n = 0;
+
+	if (max == 1)
+		n = leat_pull(t->chain, items) == 0;
+	else
+		leat_pulln(t->chain, items, max, &n);
+	must(t->watch.what, n <= max, "%zu of %zu pulled", n, max);
+	while (n > 0)
+		item_free(items[--n]);
+}
+
+static void call_and_block(struct trial *t, uint8_t what)
+{
+	size_t n = 1 + (what & 64 ? what / 16 % 4 : 0);
+	uint64_t *in = what % 4 == 1 ? &t->getting : &t->putting;
+
+	block(t, in, what);
+	if (what % 4 == 1)
+		pull_many(t, n);
+	else if (what % 4 == 2)
+		leat_wait(t->chain);
+	else
+		push_many(t, 2 * n - (n == 1));
+	unblock(in);
+}
+
 static void call(struct trial *t, struct bytes *b)
 {
 	leat_chain *c = t->chain;
@@ -273,8 +385,12 @@ static void call(struct trial *t, struct bytes *b)
 	leat_report report;
 	void *it = NULL;
 	int rc;
-	uint64_t soon = leat_after(what * UINT64_C(100));
+	uint64_t soon = leat_after(what * UINT64_C(200));
 
+	if (what >= 128 && what % 16 < 12) {
+		call_and_block(t, what);
+		return;
+	}
 	switch (what % 16) {
 	case 0:
 	case 1:
@@ -344,6 +460,9 @@ static void run_scripts(struct trial *t, struct bytes b)
 	for (int i = 0; i < STEPS && t->script[0].n > 0; i++)
 		call(t, &t->script[0]);
 	thread_join(other);
+	poke(&t->over, 1);
+	if (t->kept > 0)
+		thread_join(t->keeper);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -109,4 +109,13 @@ static inline uint64_t queue_popped(const leat_queue *q)
 	return load_acquire(&q->ring.head);
 }
 
+/* queue_depth: how many are inside. The head first, which others may move
+ * beyond a tail that was looked at before. */
+static inline uint64_t queue_depth(const leat_queue *q)
+{
+	uint64_t popped = queue_popped(q);
+
+	return queue_pushed(q) - popped;
+}
+
 #endif

@@ -241,7 +241,9 @@ size_t ring_room(struct ring *r, size_t n)
 	if (pos & RING_END)
 		return 0;
 	k = room(r, pos, n);
-	if (k <= 0 || r->sides == RING_SPSC)
+	if (k <= 0)
+		return 0;
+	if (r->sides == RING_SPSC)
 		return (size_t)k;
 	return run_of(r, pos, (size_t)k, 0);
 }

@@ -80,17 +80,17 @@ void stage_account(leat_worker *w, size_t n)
 }
 
 /* how_many to take: more than a grain when that leaves plenty for everybody
- * else. */
-static uint32_t how_many(const leat_worker *w, const leat_queue *q)
+ * else; but a heavy item goes alone all the same. */
+static uint64_t how_many(const leat_worker *w, const leat_queue *q)
 {
-	uint64_t there = queue_pushed(q) - queue_popped(q);
-	uint64_t share = there / (PLENTY * w->stage->workers);
+	uint64_t share = queue_depth(q) / (PLENTY * w->stage->workers);
+	uint64_t most = w->item_ns == 0 ? 0 : PLENTY * GRAIN_NS / w->item_ns;
 
-	if (share <= w->grain)
-		return w->grain;
-	if (share > PLENTY * w->grain)
-		share = PLENTY * w->grain;
-	return share < GRAIN_MAX ? (uint32_t)share : GRAIN_MAX;
+	if (share > most)
+		share = most;
+	if (share > GRAIN_MAX)
+		share = GRAIN_MAX;
+	return share > w->grain ? share : w->grain;
 }
 
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)

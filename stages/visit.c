@@ -194,7 +194,7 @@ static bool is_spared(const leat_worker *w)
  * it can come and visit. */
 static bool has_room(const leat_queue *q)
 {
-	uint64_t depth = queue_pushed(q) - queue_popped(q);
+	uint64_t depth = queue_depth(q);
 
 	return depth <= q->ring.capacity / 2 ||
 	       depth + 2 * GRAIN_MAX <= q->ring.capacity;

@@ -517,3 +517,52 @@ TEST(stage, any_number_of_emissions_comes_out_in_order)
 				     .retries = 2});
 	}
 }
+
+/* How many are taken */
+
+struct heavy {
+	uint64_t light, running, go;
+};
+
+/* The first items take a hundred microseconds, the others until `go`. */
+static int be_heavy(void *in, void **out, leat_worker *w)
+{
+	struct heavy *h = leat_arg(w);
+	uint64_t until = leat_after(100 * LEAT_US);
+
+	(void)out;
+	if (item_n(in) <= h->light) {
+		while (leat_now() < until)
+			;
+		return 0;
+	}
+	count_up(&h->running);
+	while (!look(&h->go))
+		rest(LEAT_MS);
+	return 0;
+}
+
+/* Nobody sits on an item that another could run, known to be heavy or not. */
+TEST(stage, heavy_items_are_taken_one_by_one)
+{
+	static const uint64_t lights[] = {0, 40};
+
+	EACH(i, lights)
+	{
+		struct heavy h = {.light = lights[i]};
+		leat_stage row = {.name = "a",
+			.fn = be_heavy,
+			.arg = &h,
+			.workers = 2,
+			.queue = 256};
+		leat_chain *c = single(row, 0);
+		leat_counts counts;
+
+		push_items(c, 1, 200);
+		await_at_least(&h.running, 2);
+		leat_stats(c, &counts, 1);
+		cr_assert_eq(counts.taken, h.light + 2);
+		count_up(&h.go);
+		cr_assert_eq(chain_close(c), 0);
+	}
+}

@@ -13,7 +13,7 @@
  * Handing over. A call is handed to the queue at once when the queue is empty,
  * for then a worker may be idle. Otherwise it stays with others in `pending`,
  * and goes in their company: when there are many, or when a worker takes the
- * last item of the queue, or before it sleeps. Nothing can be left behind:
+ * last item of the queue. Nothing can be left behind:
  *
  *	caller				worker
  *	  made + 1			  takes the last item (head + 1)
@@ -22,10 +22,17 @@
  *
  * Either the caller sees the queue empty, or the worker sees the call.
  *
- * While calls take little time they stay for company even so, if some worker is
- * awake, and all of those asleep have one among them that watches: it looks at
- * its ticks, should the others be busy for longer than usual. And in company
- * they wake nobody. Calls of nothing take 39 ns each so, instead of 130: with
+ * While calls take little time they stay for company even so, as long as all
+ * workers are awake, or some are and one of the others watches. For workers look
+ * for them before they sleep, and who watches does so at every tick, should
+ * those awake be busy for longer than usual:
+ *
+ *	caller				worker
+ *	  made + 1			  no longer counts as awake
+ *	  fence				  fence
+ *	  nobody awake: hand over	  made != handed: hand over
+ *
+ * And in company they wake nobody. Calls of nothing take 39 ns each so, instead of 130: with
  * each handed over alone, three lines moved between processors for it.
  *
  * Bound: made - head never exceeds the queue's capacity, so whatever is

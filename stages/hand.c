@@ -14,9 +14,10 @@ static bool is_attended(const leat_fan *f)
 	return awake == s->workers || (awake > 0 && visit_watched(s));
 }
 
-static bool is_light(const leat_fan *f)
+/* may_wait: calls that take little time may wait for company. */
+static bool may_wait(const leat_fan *f)
 {
-	return load_relaxed(&f->chain->stage->light) != 0;
+	return load_relaxed(&f->chain->stage->light) != 0 && is_attended(f);
 }
 
 /* push_quietly wakes nobody, if few calls that are light come to an idle
@@ -26,8 +27,7 @@ static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
 	struct stage *s = f->chain->stage;
 	size_t done;
 
-	if (!is_light(f) || !is_attended(f) ||
-		queue_popped(f->queue) < queue_pushed(f->queue))
+	if (!may_wait(f) || queue_depth(f->queue) > 0)
 		return 0;
 	done = queue_put_quietly(f->queue, items, n);
 	add_owned(&s->stirs, 1);
@@ -105,17 +105,14 @@ void hand_over_to(leat_fan *f, uint64_t mark)
 
 void hand_new(leat_fan *f)
 {
-	uint64_t handed = load_relaxed(&f->handed);
+	uint64_t handed;
 
-	if (load_relaxed(&f->made) - handed < COMPANY) {
-		if (is_light(f) && is_attended(f))
-			return;
-		perturb();
-		fence_full();
-		handed = load_relaxed(&f->handed);
-		if (queue_popped(f->queue) < handed)
-			return;
-	}
+	perturb();
+	fence_full();
+	handed = load_relaxed(&f->handed);
+	if (load_relaxed(&f->made) - handed < COMPANY &&
+		(may_wait(f) || queue_popped(f->queue) < handed))
+		return;
 	hand_over(f);
 }
 
@@ -132,7 +129,7 @@ void hand_last(leat_fan *f, struct lane *lane)
 {
 	uint64_t tail;
 
-	if (is_light(f))
+	if (may_wait(f))
 		return;
 	tail = queue_pushed(f->queue);
 	if (likely(tail == lane->looked || queue_popped(f->queue) < tail))

@@ -11,9 +11,6 @@
 #define YIELDS	 2
 #define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
 
-/* Threads that are patient, in the whole process. */
-static _Alignas(LINE) uint64_t patient;
-
 uint64_t leat_now(void)
 {
 	struct timespec ts;
@@ -70,20 +67,16 @@ static void set_wake_at(leat_queue *q)
 }
 
 /*
- * may_be_patient: half of the processors may wait awake, one at least; and who
- * need not, only while those awake in its chain have a processor each.
+ * may_be_patient: in a chain as many as half of its processors may wait awake,
+ * one at least; and who need not, only while those awake have a processor each.
+ * Elsewhere one at each queue.
  */
 static bool may_be_patient(uint64_t others, const struct wait *w)
 {
-	cpu_set_t set;
-	uint64_t cpus = 2;
-
-	if (others == 0 && !w->spared)
-		return true;
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		cpus = (uint64_t)CPU_COUNT(&set);
-	return (others == 0 || others < cpus / 2) &&
-	       (!w->spared || load_relaxed(w->awake) <= cpus);
+	if (w->crew == NULL)
+		return others == 0;
+	return (others == 0 || others < w->crew->cpus / 2) &&
+	       (!w->spared || load_relaxed(&w->crew->awake) <= w->crew->cpus);
 }
 
 /*
@@ -92,27 +85,28 @@ static bool may_be_patient(uint64_t others, const struct wait *w)
  * it full, or empty. A few threads at a time are enough for that; more would
  * but keep others from running.
  */
-static bool yield_patiently(
-	bool (*ready)(void *), void *ctx, uint64_t from, const struct wait *w)
+static bool yield_patiently(leat_queue *q, bool (*ready)(void *), void *ctx,
+	uint64_t from, const struct wait *w)
 {
+	uint64_t *patient = w->crew != NULL ? &w->crew->patient : &q->patient;
 	uint64_t until = from + PATIENCE;
 	bool is_ready = false;
 
 	if (until > w->deadline)
 		until = w->deadline;
-	if (may_be_patient(fetch_add(&patient, 1), w)) {
+	if (may_be_patient(fetch_add(patient, 1), w)) {
 		do {
 			sched_yield();
 			is_ready = ready(ctx);
 		} while (!is_ready && leat_now() < until);
 	}
-	fetch_add(&patient, UINT64_MAX);
+	fetch_add(patient, UINT64_MAX);
 	return is_ready;
 }
 
 /* spin waits awake, from now on, for a while. */
-static bool spin(
-	bool (*ready)(void *), void *ctx, uint64_t from, const struct wait *w)
+static bool spin(leat_queue *q, bool (*ready)(void *), void *ctx, uint64_t from,
+	const struct wait *w)
 {
 	for (int i = 0; i < PAUSES; i++) {
 		if (ready(ctx))
@@ -124,22 +118,22 @@ static bool spin(
 		if (ready(ctx))
 			return true;
 	}
-	return yield_patiently(ready, ctx, from, w);
+	return yield_patiently(q, ready, ctx, from, w);
 }
 
 static void doze_off(struct wait *w)
 {
-	if (w->awake == NULL)
+	if (w->crew == NULL)
 		return;
-	fetch_add(w->awake, UINT64_MAX);
+	fetch_add(&w->crew->awake, UINT64_MAX);
 	if (w->before_sleep != NULL)
 		w->before_sleep(w->before_arg);
 }
 
 static void wake_up(struct wait *w)
 {
-	if (w->awake != NULL)
-		fetch_add(w->awake, 1);
+	if (w->crew != NULL)
+		fetch_add(&w->crew->awake, 1);
 }
 
 /*
@@ -172,7 +166,7 @@ int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready, ctx, from, w))
+	if (!spin(q, ready, ctx, from, w))
 		rc = sleep_until_ready(&q->not_empty, ready, ctx, w);
 	w->spent += leat_now() - from;
 	return rc;
@@ -183,7 +177,7 @@ int queue_await_room(leat_queue *q, struct wait *w)
 	uint64_t from = leat_now();
 	int rc = 0;
 
-	if (!spin(ready_to_put, q, from, w)) {
+	if (!spin(q, ready_to_put, q, from, w)) {
 		set_wake_at(q);
 		rc = sleep_until_ready(&q->not_full, ready_to_put, q, w);
 	}

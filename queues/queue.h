@@ -30,14 +30,23 @@ struct leat_queue {
 	 */
 	_Alignas(LINE) struct park not_full;
 	uint64_t wake_at;
+	/* Callers, not a chain's threads, that yield for a while. */
+	_Alignas(LINE) uint64_t patient;
 };
 
-/* A wait: until when, and how long it has been. */
+/* A crew: the threads of a chain. */
+struct crew {
+	uint64_t awake;	  /* how many do not sleep at a queue */
+	uint64_t patient; /* how many yield there for a while */
+	uint64_t cpus;	  /* processors that they may use */
+};
+
+/* A wait: until when, how long it has been, and whose. */
 struct wait {
 	uint64_t deadline; /* 0: do not wait */
 	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
-	uint64_t *awake; /* how many of the waiter's chain are awake, or NULL */
-	bool spared;	 /* others may do what it waits for in its stead */
+	struct crew *crew; /* NULL: not a chain's thread */
+	bool spared;	   /* others may do what it waits for in its stead */
 	/* Called, unless NULL, before a thread sleeps, when it is no longer
 	 * counted as awake; what it puts into the queue is then found. */
 	void (*before_sleep)(void *arg);
@@ -77,10 +86,10 @@ int queue_pop(
 	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline);
 
 /*
- * queue_await waits until `ready`, which must imply queue_ready_to_take, says
- * so; then it returns 0. -ETIMEDOUT at the deadline. Who has awaited and taken
- * calls queue_chain, so that a wake is passed on; so does who has pushed with
- * queue_put_quietly.
+ * queue_await waits until `ready` says so, or a wake comes; then it returns 0.
+ * -ETIMEDOUT at the deadline. Who has awaited calls queue_chain once it has
+ * taken, or if it does not take, so that a wake is passed on; so does who has
+ * pushed with queue_put_quietly.
  */
 int queue_await(
 	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w);

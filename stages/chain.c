@@ -21,12 +21,12 @@ static void (*free_of(const leat_stage *row, void (*before)(void *)))(void *)
 	return row->free_out != NULL ? row->free_out : before;
 }
 
-static uint32_t workers_of(const leat_stage *row)
+static uint32_t workers_of(const leat_chain *c, const leat_stage *row)
 {
 	uint32_t n = row->workers;
 
 	if (n == 0)
-		n = row->source != NULL ? 1 : pool_cpus();
+		n = row->source != NULL ? 1 : (uint32_t)c->crew.cpus;
 	return n < LEAT_WORKERS_MAX ? n : LEAT_WORKERS_MAX;
 }
 
@@ -113,7 +113,7 @@ static int open_stages(leat_chain *c, const leat_stage *rows)
 		made = free_of(&rows[i], made);
 		s->out->free_item = made;
 		if (rc == 0)
-			rc = stage_open(s, workers_of(&rows[i]));
+			rc = stage_open(s, workers_of(c, &rows[i]));
 	}
 	for (size_t i = 0; i < c->n && rc == 0; i++)
 		if (!stage_is_source(&c->stage[i]))
@@ -145,14 +145,14 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 	*t = (struct thread){
 		.home = home,
 		.visits = 1,
-		.in = {.awake = &c->awake,
+		.in = {.crew = &c->crew,
 			.before_sleep = c->before_sleep.fn,
 			.before_arg = c->before_sleep.arg},
-		.out = {.awake = &c->awake,
+		.out = {.crew = &c->crew,
 			.deadline = LEAT_NEVER,
 			.spared = true},
 	};
-	fetch_add(&c->awake, 1);
+	fetch_add(&c->crew.awake, 1);
 	rc = pool_start(&c->pool, stage_main, t, c->opts.stack);
 	if (rc < 0)
 		note_thread(c, home, rc);
@@ -243,6 +243,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 	}
 	(*c)->n = n;
 	(*c)->before_sleep = hook;
+	(*c)->crew.cpus = pool_cpus();
 	rc = open_stages(*c, rows);
 	free(rows);
 	if (rc == 0)

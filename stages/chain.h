@@ -47,8 +47,7 @@ struct leat_chain {
 	/* Workers that wait to retry, or threads in leat_wait. */
 	_Alignas(LINE) struct park resting;
 	_Alignas(LINE) struct bell passed;
-	/* Threads that do not sleep at a queue. */
-	_Alignas(LINE) uint64_t awake;
+	_Alignas(LINE) struct crew crew;
 };
 
 /* chain_open is leat_open, for who has something to say before workers sleep;

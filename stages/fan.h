@@ -23,9 +23,9 @@
  * Either the caller sees the queue empty, or the worker sees the call.
  *
  * While calls take little time they stay for company even so, as long as all
- * workers are awake, or some are and one of the others watches. For workers look
- * for them before they sleep, and who watches does so at every tick, should
- * those awake be busy for longer than usual:
+ * workers are awake, or some are and one of the others watches: for a worker
+ * looks for them before it sleeps, and who watches does so at every tick, should
+ * those awake be busy for longer than usual.
  *
  *	caller				worker
  *	  made + 1			  no longer counts as awake

@@ -9,7 +9,7 @@
 static bool is_attended(const leat_fan *f)
 {
 	const struct stage *s = f->chain->stage;
-	uint64_t awake = load_relaxed(&f->chain->awake);
+	uint64_t awake = load_relaxed(&f->chain->crew.awake);
 
 	return awake == s->workers || (awake > 0 && visit_watched(s));
 }

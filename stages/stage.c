@@ -176,10 +176,12 @@ static bool run_items(struct thread *t)
 		return t->home != home;
 	stage_run(w, n, pos);
 	if (!t->owes) {
-		if (place_yield(w))
+		if (place_yield(w)) {
 			place_await(t, LEAT_NEVER, true);
-		else
+			queue_chain(stage_input(t->home));
+		} else {
 			t->place = w;
+		}
 		return true;
 	}
 	if (w->stage->visitable)
@@ -225,7 +227,7 @@ static void leave(leat_worker *w)
 	if (fetch_add(&s->live, UINT64_MAX) == 1)
 		edge_end(s->out);
 	bell_ring(&s->chain->passed);
-	fetch_add(&s->chain->awake, UINT64_MAX);
+	fetch_add(&s->chain->crew.awake, UINT64_MAX);
 }
 
 /* finish closes the home. No visitor comes there any more. */

@@ -35,10 +35,9 @@
  * opts.callers), except leat_fan_close. From inside a call of the same fan
  * everything that would wait returns -EDEADLK instead; leat_call works there
  * as long as the queue has room. A call may open and use other fans and
- * chains. A
- * worker may take several calls at a time and runs them one by one, so a call
- * must not wait until another one has run, unless that was made after it had
- * started.
+ * chains. A worker may take several calls at a time, and runs them one by one:
+ * so a call must not wait until another one has run, unless that was made after
+ * it had started.
  *
  * The function must return: a call that ends its thread (pthread_exit) takes
  * the fan with it. An exception that leaves it, or open, close or done, ends

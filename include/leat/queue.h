@@ -22,9 +22,8 @@
  * each other.
  *
  * Waiting: a blocking call spins for a fraction of a microsecond, yields the
- * processor for up to 20 microseconds (a few threads of a process at a time;
- * the others yield twice), then sleeps in the kernel. A sleeping caller uses no
- * processor time.
+ * processor for up to 20 microseconds (one caller at a time; the others yield
+ * twice), then sleeps in the kernel. A sleeping caller uses no processor time.
  *
  * Threads: every function but open and close may be called from any thread at
  * any time, within the bounds that opts.producers and opts.consumers state.

@@ -362,7 +362,7 @@ proctype thread(byte me)
 	byte home = me, place = NONE, w = NONE, pos = N;
 	byte number, sweep, batch, seen = NONE, seen_away;
 	byte other = NONE, other_away, visited, early;
-	bit waited, ready, free, watch, ticks, yield, owes, left, more, quiet;
+	bit waited, ready, free, watch, ticks, yield, way, owes, left, more, quiet;
 
 work:	/* stage.c:work */
 	if
@@ -393,7 +393,7 @@ make:	/* item.c:items_source: a call, which may wait */
 		more = made[home] < ITEMS
 	}
 #if SOURCES == 1
-	/* item.c:put_direct, ring.h:ring_put */
+	/* item.c:source_plain, ring.h:ring_put */
 	atomic { pos = tail; tail++; store(me, pos, 1); pos = N }
 	if
 	:: quiet -> owes = 1; quiet = watching
@@ -541,7 +541,7 @@ take:	/* stage.c:take */
 
 await:	/* visit.c:place_await */
 	if
-	:: yield
+	:: yield -> way = 1
 	:: else -> waited = 1; begin_watch(watch)
 	fi;
 	atomic { visited = VISITS; seen = NONE; seen_away = 0; ticks = watch }
@@ -637,6 +637,11 @@ again_await:
 	atomic { ticks = 0; yield = 0; visited = 0; seen = NONE; seen_away = 0 }
 	if
 	:: watch -> watch = 0; store(me, A_WATCH, 0)
+	:: else
+	fi;
+	/* stage.c:run_items: a wake that came meanwhile is passed on */
+	if
+	:: way -> way = 0; queue_chain()
 	:: else
 	fi;
 	goto work;

@@ -178,7 +178,7 @@ static bool run_items(struct thread *t)
 	if (!t->owes) {
 		if (place_yield(w)) {
 			place_await(t, LEAT_NEVER, true);
-			queue_chain(stage_input(t->home));
+			queue_chain(stage_input(w)); /* not the new home's */
 		} else {
 			t->place = w;
 		}

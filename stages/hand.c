@@ -6,6 +6,7 @@
 
 /* is_attended: a worker is going to look for calls soon: before it sleeps, or,
  * if all that are awake are busy for long, at a tick. */
+/* model: hand.pml is_attended */
 static bool is_attended(const leat_fan *f)
 {
 	const struct stage *s = f->chain->stage;
@@ -22,6 +23,7 @@ static bool may_wait(const leat_fan *f)
 
 /* push_quietly wakes nobody, if few calls that are light come to an idle
  * worker's queue; it returns how many went in. */
+/* model: hand.pml push_quietly */
 static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
 {
 	struct stage *s = f->chain->stage;
@@ -56,6 +58,7 @@ static void push(leat_fan *f, struct call *const *calls, size_t n)
 	}
 }
 
+/* model: hand.pml hand_all */
 static void hand_all(leat_fan *f)
 {
 	uint64_t from = load_relaxed(&f->handed);
@@ -76,6 +79,7 @@ static void hand_all(leat_fan *f)
  * Whoever finds somebody at it asks them to look again, and goes away: a call
  * made before that is then seen.
  */
+/* model: hand.pml hand_over */
 void hand_over(leat_fan *f)
 {
 	uint64_t state = 0;
@@ -103,6 +107,7 @@ void hand_over_to(leat_fan *f, uint64_t mark)
 	}
 }
 
+/* model: hand.pml hand_new */
 void hand_new(leat_fan *f)
 {
 	uint64_t handed;
@@ -116,6 +121,7 @@ void hand_new(leat_fan *f)
 	hand_over(f);
 }
 
+/* model: hand.pml hand_before_sleep */
 void hand_before_sleep(void *fan)
 {
 	leat_fan *f = fan;
@@ -125,6 +131,7 @@ void hand_before_sleep(void *fan)
 		hand_over(f);
 }
 
+/* model: hand.pml hand_last */
 void hand_last(leat_fan *f, struct lane *lane)
 {
 	uint64_t tail;

@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How the calls of a fan get to its workers: a call that is made stays
+ * pending, or the caller hands it over, or a worker does that takes the last
+ * item or is about to sleep; and who hands over wakes somebody, or nobody.
+ *
+ * One caller; its calls are numbered, and have their number as their position
+ * in the queue, which is a head, a tail and what is published of it, and never
+ * full. Workers take one item at a time. Memory and park as in queue.pml, ticks
+ * as in visit.pml: one comes when nothing else can happen, and EARLY times for
+ * each worker while no store waits in a buffer. Whether calls are light may be
+ * answered otherwise at every look. Places, and the looks of who leaves one,
+ * are left out: nobody visits a fan's, and there is one for each worker.
+ *
+ * What is checked: every call that is made is run, once, although the caller
+ * never waits for it; no worker sleeps, or runs a call for ever, instead.
+ *
+ * Parameters: WORKERS, ITEMS (calls), COMPANY, EARLY, and
+ *	MEET		a call runs until the next one is done; not every second
+ *	REST		the caller may wait, before a call, until nothing else
+ *			happens
+ */
+#ifndef WORKERS
+#define WORKERS 1
+#endif
+#ifndef ITEMS
+#define ITEMS 2
+#endif
+#ifndef COMPANY
+#define COMPANY (ITEMS + 1)
+#endif
+#ifndef EARLY
+#define EARLY 0
+#endif
+
+#define THREADS (WORKERS + 1)
+
+/* Shared memory. */
+byte made, handed;
+byte handing; /* 0 nobody, 1 somebody, 2 who shall look again */
+byte tail, published, head;
+byte waiters, tokens;
+byte awake = WORKERS;
+bit watching;
+byte stirs;
+
+/* What only the property looks at. */
+bit done[ITEMS + 1];
+byte done_all;
+
+/* Store buffers. */
+#define A_MADE	    0
+#define A_HANDED    1
+#define A_HANDING   2
+#define A_PUBLISHED 3
+#define A_HEAD	    4
+#define A_WATCH	    5
+#define A_STIRS	    6
+#define BUFFER	    3
+
+typedef buffer {
+	byte n;
+	byte addr[BUFFER];
+	byte value[BUFFER]
+};
+buffer sb[THREADS];
+
+#define DRAINED(t) (sb[t].n == 0)
+#define BUFFERED(t, a) ((sb[t].n > 0 && sb[t].addr[0] == a) || \
+	(sb[t].n > 1 && sb[t].addr[1] == a) || \
+	(sb[t].n > 2 && sb[t].addr[2] == a))
+
+inline store(t, a, v)
+{
+	d_step {
+		sb[t].n < BUFFER;
+		sb[t].addr[sb[t].n] = a;
+		sb[t].value[sb[t].n] = v;
+		sb[t].n++
+	}
+}
+
+inline let_out(t)
+{
+	d_step {
+		if
+		:: sb[t].addr[0] == A_MADE -> made = sb[t].value[0]
+		:: sb[t].addr[0] == A_HANDED -> handed = sb[t].value[0]
+		:: sb[t].addr[0] == A_HANDING -> handing = sb[t].value[0]
+		:: sb[t].addr[0] == A_PUBLISHED -> published = sb[t].value[0]
+		:: sb[t].addr[0] == A_HEAD -> head = sb[t].value[0]
+		:: sb[t].addr[0] == A_WATCH -> watching = sb[t].value[0]
+		:: sb[t].addr[0] == A_STIRS -> stirs = sb[t].value[0]
+		fi;
+		sb[t].n--;
+		sb[t].addr[0] = sb[t].addr[1];
+		sb[t].value[0] = sb[t].value[1];
+		sb[t].addr[1] = sb[t].addr[2];
+		sb[t].value[1] = sb[t].value[2];
+		sb[t].addr[2] = 0;
+		sb[t].value[2] = 0
+	}
+}
+
+proctype memory()
+{
+	byte t;
+end:
+	do
+	:: atomic {
+		if
+		:: sb[0].n > 0 -> t = 0
+		:: sb[1].n > 0 -> t = 1
+#if WORKERS > 1
+		:: sb[2].n > 0 -> t = 2
+#endif
+		fi;
+		let_out(t);
+		t = 0
+	}
+	od
+}
+
+#define HAS_ITEM (head < published)
+
+/* park.c; see queue.pml. */
+inline park_post()
+{
+	atomic {
+		if
+		:: waiters > 0 && tokens == 0 && DRAINED(me) ->
+			waiters--;
+			tokens++
+		:: (waiters == 0 || tokens > 0) && DRAINED(me)
+		fi
+	}
+}
+
+inline park_retract()
+{
+	atomic {
+		DRAINED(me);
+		if
+		:: waiters > 0 -> waiters--
+		:: else -> assert(tokens > 0); tokens--
+		fi
+	}
+}
+
+/* queue.c:queue_chain */
+inline queue_chain()
+{
+	if
+	:: waiters > 0 && DRAINED(me) ->
+		if
+		:: HAS_ITEM -> park_post()
+		:: else
+		fi
+	:: waiters == 0 && DRAINED(me)
+	fi
+}
+
+/* hand.c:is_attended. A thread sees its own store to `watching`, which is
+ * always 0, also while it is in its buffer. */
+inline is_attended()
+{
+	if
+	:: awake == WORKERS -> yes = 1
+	:: awake == 0 -> yes = 0
+	:: awake > 0 && awake < WORKERS ->
+#ifdef ATTENDED_BY_ANY /* fault: those who are awake may be busy */
+		yes = 1
+#else
+		yes = watching && !BUFFERED(me, A_WATCH)
+#endif
+	fi
+}
+
+/* hand.c:may_wait */
+inline may_wait()
+{
+	if
+	:: true -> yes = 0
+	:: is_attended()
+	fi
+}
+
+/* ring.c:push_shared. Who hands over is alone at it. */
+inline push()
+{
+	DRAINED(me);
+	assert(tail == handed);
+	tail = to;
+	store(me, A_PUBLISHED, to)
+}
+
+/* hand.c:push_quietly; yes if it did. While the queue is empty the head stands
+ * still: one transition for the look and the push. */
+inline push_quietly()
+{
+	may_wait();
+	if
+	:: atomic {
+		yes && tail == head ->
+		push();
+		store(me, A_STIRS, stirs + 1)
+	}
+#ifndef QUIET_FOR_EVER
+		atomic { DRAINED(me); is_attended() }
+		if
+		:: atomic { !yes -> yes = 1 } queue_chain()
+		:: else
+		fi
+#endif
+	:: atomic { yes && tail > head -> yes = 0 }
+	:: !yes
+	fi
+}
+
+/* hand.c:hand_all, after a fence. The words that only who hands over writes
+ * are one transition with others. */
+inline hand_all()
+{
+	if
+	:: handed == to
+	:: else ->
+		push_quietly();
+		if
+		:: atomic { yes -> yes = 0; store(me, A_HANDED, to) }
+		:: atomic { !yes -> push() } /* queue.c:queue_put */
+			park_post(); /* park.h:park_signal */
+			store(me, A_HANDED, to)
+		fi
+	fi
+}
+
+/*
+ * hand.c:hand_over. That somebody has been asked already is seen by a plain
+ * load: it is no fence on every processor.
+ */
+inline hand_over()
+{
+	if
+	:: atomic {
+		DRAINED(me) && handing == 0 ->
+		handing = 1;
+		store(me, A_HANDING, 1);
+		mine = 1
+	}
+#ifdef NO_ASK
+	:: handing == 1
+#else
+	:: atomic { DRAINED(me) && handing == 1 -> handing = 2 }
+#endif
+	:: handing == 2
+	fi;
+	do
+	:: mine ->
+#ifdef NO_HANDING_FENCE
+		to = made;
+#else
+		atomic { DRAINED(me); to = made }
+#endif
+		hand_all();
+		atomic {
+			DRAINED(me);
+			to = 0;
+			if
+			:: handing == 1 -> handing = 0; mine = 0
+			:: else -> store(me, A_HANDING, 1)
+			fi
+		}
+	:: !mine -> break
+	od
+}
+
+/* The looks of who is not the caller. */
+inline hand_over_unless_none()
+{
+	atomic { DRAINED(me); to = made }
+	if
+	:: atomic { to == handed -> to = 0 }
+	:: atomic { to != handed -> to = 0 } hand_over()
+	fi
+}
+
+/* hand.c:hand_new, after the store of `made`. */
+inline hand_new()
+{
+#ifndef NO_CALL_FENCE
+	DRAINED(me);
+#endif
+	saw = handed;
+	if
+	:: atomic { calls - saw >= COMPANY -> saw = 0 } hand_over()
+	:: calls - saw < COMPANY ->
+		may_wait();
+		if
+		:: atomic { yes || head < saw -> yes = 0; saw = 0 }
+		:: atomic { !yes && head >= saw -> saw = 0 } hand_over()
+		fi
+	fi
+}
+
+/* hand.c:hand_before_sleep */
+inline hand_before_sleep()
+{
+	hand_over_unless_none()
+}
+
+/* hand.c:hand_last. Without `looked`: a worker takes one item at a time here. */
+inline hand_last()
+{
+#ifdef LAST_TRUSTS_LIGHT
+	if
+	:: yes = 1
+	:: yes = 0
+	fi;
+#else
+	may_wait();
+#endif
+	if
+	:: yes -> yes = 0
+	:: atomic { !yes -> saw = tail }
+		if
+		:: atomic { head < saw -> saw = 0 }
+		:: atomic { head >= saw -> saw = 0 }
+#ifndef NO_LAST_LOOK
+			hand_over_unless_none()
+#endif
+		fi
+	fi
+}
+
+/* call.c:call, again and again. */
+proctype caller(byte me)
+{
+	byte calls, saw, to;
+	bit yes, mine, rest;
+
+	do
+	:: calls < ITEMS ->
+#ifdef REST
+		if
+		:: rest = 1
+		:: rest = 0
+		fi;
+		if
+		:: rest && timeout -> rest = 0
+		:: !rest
+		fi;
+#endif
+		atomic { calls++; store(me, A_MADE, calls) }
+		hand_new()
+	:: else -> break
+	od
+}
+
+/* visit.c:begin_watch */
+inline begin_watch(yes_or_no)
+{
+	atomic {
+		if
+		:: watching == 0 && DRAINED(me) -> watching = 1; yes_or_no = 1
+		:: watching == 1 && !BUFFERED(me, A_WATCH) -> yes_or_no = 0
+		fi
+	}
+}
+
+#if WORKERS == 1
+#define ALL_OUT (DRAINED(0) && DRAINED(1))
+#else
+#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2))
+#endif
+#define TICK (timeout || (early < EARLY && ALL_OUT))
+
+inline tick()
+{
+	if
+	:: early < EARLY -> early++
+	:: else
+	fi
+}
+
+/* run.c:call_run, the user's function. */
+inline run_fn()
+{
+	assert(!done[pos]);
+#ifdef MEET
+	if
+	:: pos % 2 == 0 && pos + 1 < ITEMS -> done[pos + 1]
+	:: else
+	fi;
+#endif
+	atomic { done[pos] = 1; done_all++; pos = 0 }
+}
+
+/* stage.c:work */
+proctype worker(byte me)
+{
+	byte pos, visits, saw, to, early;
+	bit watch, ticks, waited, yes, mine;
+
+take:	/* queue.c:queue_take: ring.c:pop_shared, or pop_single */
+	if
+	:: !HAS_ITEM -> goto await
+#if WORKERS == 1
+	:: atomic { HAS_ITEM -> pos = head; store(me, A_HEAD, pos + 1) }
+#else
+	:: atomic { HAS_ITEM && DRAINED(me) -> pos = head; head++ }
+#endif
+	fi;
+	/* queue.c:popped_some */
+	DRAINED(me);
+	/* stage.c:take */
+	if
+	:: atomic { waited -> waited = 0 } queue_chain()
+	:: else
+	fi;
+	hand_last();
+	run_fn();
+	goto take;
+
+await:	/* visit.c:place_await */
+	begin_watch(watch);
+	atomic { ticks = watch; visits = stirs }
+	do
+	:: true ->
+		/* queue.c:queue_await: spin, doze_off */
+		if
+		:: HAS_ITEM -> goto awoken
+		:: atomic { DRAINED(me) -> awake-- }
+		fi;
+#ifndef NO_LOOK_BEFORE_SLEEP
+		hand_before_sleep();
+#endif
+		/* queue.c:sleep_until_ready */
+		atomic { DRAINED(me); waiters++ }
+		if
+		:: HAS_ITEM -> park_retract(); break
+		:: else
+		fi;
+end_asleep:
+		if
+		:: atomic { tokens > 0 && DRAINED(me) -> tokens-- } break
+		:: atomic { ticks && tokens == 0 && TICK -> tick() }
+		fi;
+		park_retract();
+		if
+		:: HAS_ITEM -> break
+		:: else
+		fi;
+		/* queue.c:wake_up, then visit.c:end_watch, whose fence is not
+		 * needed here. One more tick after that. */
+		atomic {
+			DRAINED(me);
+			awake++;
+			if
+			:: watch && stirs != visits -> visits = stirs
+			:: watch && stirs == visits ->
+				store(me, A_WATCH, 0);
+				watch = 0;
+				visits = 0
+			:: !watch -> ticks = 0; visits = 0
+			fi
+		}
+	od;
+	/* queue.c:wake_up */
+	atomic { DRAINED(me); awake++ }
+awoken:
+	if
+	:: atomic { watch -> watch = 0; store(me, A_WATCH, 0) }
+	:: else
+	fi;
+	atomic { ticks = 0; visits = 0; waited = 1 }
+	goto take
+}
+
+init {
+	atomic {
+		run memory();
+		run caller(0);
+		run worker(1);
+#if WORKERS > 1
+		run worker(2);
+#endif
+	}
+	done_all == ITEMS
+}

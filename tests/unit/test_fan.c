@@ -2,10 +2,13 @@
 /* Fans: calls, keys, arguments, results, slots, writes, the barrier. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <leat.h>
+#include "stages/fan.h"
+#include "stages/visit.h"
 #include "tests/unit/gate.h"
 
 TestSuite(fan, .timeout = 30);
@@ -698,9 +701,19 @@ Test(fan, a_call_starts_though_nobody_waits)
 	}
 }
 
-static void nap(long ms)
+/* await_sleep waits until every worker sleeps for good: longer than a tick. */
+static void await_sleep(const leat_fan *fan)
 {
-	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+	uint64_t until = leat_after(10 * LEAT_S);
+	uint64_t since = leat_now();
+	const leat_chain *c = fan->chain;
+
+	while (leat_now() - since < 30 * LEAT_MS) {
+		if (load_acquire(&c->crew.awake) > 0 || visit_watched(c->stage))
+			since = leat_now();
+		cr_assert_lt(since, until);
+		sched_yield();
+	}
 }
 
 /* Key 0 waits until key 1 has run; the others take no time. */
@@ -730,7 +743,7 @@ Test(fan, a_call_starts_though_the_ones_before_took_no_time)
 		if (round % 3 > 0)
 			cr_assert_eq(leat_fan_wait(fan), 0);
 		if (round % 3 > 1)
-			nap(50);
+			await_sleep(fan);
 		cr_assert_eq(leat_call(fan, leat_u64(0), NULL, 0), 0);
 		if (round % 3 < 2)
 			cr_assert(gate_await(&later, 1));

@@ -41,15 +41,12 @@ static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
 
 /* push puts calls into the queue. They have a place there; the queue may deny
  * it for as long as a worker is in the middle of taking what was there. */
-static void push(leat_fan *f, struct call *const *calls, size_t n)
+static void push(leat_fan *f, void *const *items, size_t n)
 {
 	struct wait w = {0};
-	void *items[PENDING];
-	size_t done, pushed;
+	size_t done = push_quietly(f, items, n);
+	size_t pushed;
 
-	for (size_t i = 0; i < n; i++)
-		items[i] = calls[i];
-	done = push_quietly(f, items, n);
 	while (done < n) {
 		queue_put(f->queue, items + done, n - done, &pushed, &w);
 		done += pushed;
@@ -63,14 +60,14 @@ static void hand_all(leat_fan *f)
 {
 	uint64_t from = load_relaxed(&f->handed);
 	uint64_t to = load_acquire(&f->made);
-	struct call *calls[PENDING];
+	void *items[PENDING];
 	size_t n = 0;
 
 	for (uint64_t i = from; i < to; i++)
-		calls[n++] = f->pending[i % PENDING];
+		items[n++] = f->pending[i % PENDING];
 	if (n == 0)
 		return;
-	push(f, calls, n);
+	push(f, items, n);
 	perturb();
 	store_release(&f->handed, to);
 }

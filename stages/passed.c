@@ -65,23 +65,25 @@ static void moved(leat_worker *w)
 	}
 }
 
+/* lowest is pos, or what is held below it. */
+static uint64_t lowest(const leat_worker *w, uint64_t pos)
+{
+	uint64_t held = held_low(w);
+
+	return held < pos ? held : pos;
+}
+
 /* model: wait.pml take */
 void stage_claim(leat_worker *w, leat_queue *q)
 {
-	uint64_t low = queue_popped(q);
-
-	if (unlikely(w->n_held > 0) && held_low(w) < low)
-		low = held_low(w);
-	store_release(&w->low, low);
+	store_release(&w->low, lowest(w, queue_popped(q)));
 }
 
 /* model: wait.pml take */
 void stage_took(leat_worker *w, uint64_t pos)
 {
-	uint64_t low = pos;
+	uint64_t low = lowest(w, pos);
 
-	if (unlikely(w->n_held > 0) && held_low(w) < low)
-		low = held_low(w);
 	if (unlikely(load_relaxed(&w->low) != low)) {
 		store_release(&w->low, low);
 		fence_full();

@@ -42,8 +42,7 @@ struct stage {
 	uint64_t watching; /* 1: a thread of it sleeps, and sees to visitors */
 	uint64_t asked;	   /* 1: its threads are to make way for visitors */
 	uint64_t stirs;	   /* grows when watchers shall go on watching */
-	uint64_t
-		light; /* 1: visitable, and little work is no wake-up's worth */
+	uint64_t light;	   /* 1: visitable, and its items take little time */
 };
 
 /* A thread of a chain. */

@@ -7,11 +7,20 @@
  * between. Here both sides meet at that point again and again.
  */
 #include "queues/queue.h"
+#include "stages/chain.h"
+#include "stages/fan.h"
 #include "tests/unit/unit.h"
 
 #define MEETINGS    200000
 #define FOR_AT_MOST LEAT_S /* where the two do not run at the same time */
 #define SPINS	    2000
+
+/* How far each of the two is; the last meeting is by the first one's clock. */
+struct rounds {
+	uint64_t until, last;
+	uint64_t at[2];
+	uint64_t lost;
+};
 
 /* What somebody sleeps for, and how it comes about. */
 struct what {
@@ -25,23 +34,43 @@ struct what {
 struct meeting {
 	const struct what *what;
 	leat_queue *q;
-	uint64_t until, at[2]; /* how far each of the two is */
-	uint64_t last;	       /* by the first one's clock */
-	uint64_t lost;
+	struct rounds rounds;
 };
 
-/* meet waits for the other one. */
-static void meet(struct meeting *m, size_t i, uint64_t at)
+static void begin(struct rounds *r)
 {
-	__atomic_store_n(&m->at[i], at, __ATOMIC_SEQ_CST);
-	for (int spins = 0; look(&m->at[!i]) < at; spins++)
+	*r = (struct rounds){
+		.last = MEETINGS, .until = leat_after(FOR_AT_MOST)};
+}
+
+static void none_lost(const struct rounds *r)
+{
+	cr_assert_eq(r->lost, 0, "%lu of %lu wake-ups lost",
+		(unsigned long)r->lost, (unsigned long)r->last);
+}
+
+/* meet waits for the other one. */
+static void meet(struct rounds *r, size_t i, uint64_t at)
+{
+	__atomic_store_n(&r->at[i], at, __ATOMIC_SEQ_CST);
+	for (int spins = 0; look(&r->at[!i]) < at; spins++)
 		if (spins >= SPINS)
 			sched_yield();
 }
 
-static void dawdle(uint64_t *seed)
+static void stop_after(struct rounds *r, uint64_t n)
 {
-	for (uint64_t i = next_random(seed) % 16; i > 0; i--)
+	__atomic_store_n(&r->last, n + 1, __ATOMIC_SEQ_CST);
+}
+
+/* come_together begins a meeting, at about the same time. */
+static void come_together(
+	struct rounds *r, size_t i, uint64_t n, uint64_t *seed)
+{
+	if (i == 0 && n % 64 == 0 && leat_now() > r->until)
+		stop_after(r, n);
+	meet(r, i, 3 * n);
+	for (uint64_t k = next_random(seed) % 16; k > 0; k--)
 		cpu_pause();
 }
 
@@ -53,28 +82,26 @@ static void fall_asleep(struct meeting *m, uint64_t n)
 
 	park_announce(p);
 	ready = m->what->ready(m->q);
-	meet(m, 0, 3 * n + 1);
-	m->lost += !ready && (uint32_t)look(&p->word) == 0;
+	meet(&m->rounds, 0, 3 * n + 1);
+	m->rounds.lost += !ready && (uint32_t)look(&p->word) == 0;
 	park_retract(p);
 }
 
-static void come_together(void *arg, size_t i)
+static void meet_at_queue(void *arg, size_t i)
 {
 	struct meeting *m = arg;
+	struct rounds *r = &m->rounds;
 	uint64_t seed = i + 1;
 
-	for (uint64_t n = 0; n < look(&m->last); n++) {
-		if (i == 0 && n % 64 == 0 && leat_now() > m->until)
-			__atomic_store_n(&m->last, n + 1, __ATOMIC_SEQ_CST);
-		meet(m, i, 3 * n);
-		dawdle(&seed);
+	for (uint64_t n = 0; n < look(&r->last); n++) {
+		come_together(r, i, n, &seed);
 		if (i == 0) {
 			fall_asleep(m, n);
 		} else {
 			m->what->change(m->q);
-			meet(m, 1, 3 * n + 1);
+			meet(r, 1, 3 * n + 1);
 		}
-		meet(m, i, 3 * n + 2);
+		meet(r, i, 3 * n + 2);
 		if (i == 1)
 			m->what->undo(m->q);
 	}
@@ -87,16 +114,14 @@ static void none_is_lost(const struct what *what)
 		leat_queue_opts opts = {.capacity = 1,
 			.producers = single,
 			.consumers = single};
-		struct meeting m = {.what = what,
-			.last = MEETINGS,
-			.until = leat_after(FOR_AT_MOST)};
+		struct meeting m = {.what = what};
 
 		cr_assert_eq(leat_queue_open(&m.q, &opts), 0);
 		if (what->fill)
 			cr_assert_eq(leat_queue_push(m.q, NULL), 0);
-		with_threads(2, come_together, &m);
-		cr_assert_eq(m.lost, 0, "%lu of %lu wake-ups lost",
-			(unsigned long)m.lost, (unsigned long)m.last);
+		begin(&m.rounds);
+		with_threads(2, meet_at_queue, &m);
+		none_lost(&m.rounds);
 		leat_queue_close(m.q);
 	}
 }
@@ -164,4 +189,275 @@ TEST(fences, who_sleeps_meets_a_cancel)
 {
 	none_is_lost(&(struct what){
 		0, not_empty, may_take, leat_queue_cancel, undo_cancel});
+}
+
+/*
+ * At bells the first one really waits, and the second looks after it: whoever
+ * still sleeps for this long was not woken.
+ */
+#define SOON (5 * LEAT_S)
+
+struct bell_meeting {
+	struct bell *bell;
+	int (*wait)(void *ctx, uint64_t n);
+	void (*change)(void *ctx, uint64_t n);
+	void (*undo)(void *ctx, uint64_t n); /* before each meeting */
+	void *ctx;
+	struct rounds rounds;
+};
+
+/* is_awake: the first one has come back, in time. */
+static bool is_awake(const struct rounds *r, uint64_t at)
+{
+	uint64_t until = 0;
+
+	for (int spins = 0; look(&r->at[0]) < at; spins++) {
+		if (spins < SPINS)
+			continue;
+		if (until == 0)
+			until = leat_after(SOON);
+		if (leat_now() > until)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static void meet_at_bell(void *arg, size_t i)
+{
+	struct bell_meeting *m = arg;
+	struct rounds *r = &m->rounds;
+	uint64_t seed = i + 1;
+
+	for (uint64_t n = 0; n < look(&r->last); n++) {
+		if (i == 1)
+			m->undo(m->ctx, n);
+		come_together(r, i, n, &seed);
+		if (i == 0) {
+			check(m->wait(m->ctx, n) == 0);
+		} else {
+			m->change(m->ctx, n);
+			if (!is_awake(r, 3 * n + 1)) {
+				r->lost++;
+				stop_after(r, n);
+				bell_wake(m->bell);
+			}
+		}
+		meet(r, i, 3 * n + 1);
+	}
+}
+
+static void none_is_lost_at(struct bell_meeting *m)
+{
+	begin(&m->rounds);
+	with_threads(2, meet_at_bell, m);
+	none_lost(&m->rounds);
+}
+
+/* In an order the one before lets go, and the next one enters. */
+static void leave_order(void *order, uint64_t n)
+{
+	order_leave(order, n, 1, NULL, NULL);
+}
+
+static int enter_next(void *order, uint64_t n)
+{
+	return order_enter(order, n + 1);
+}
+
+/* Who has entered stays: the other one leaves in its stead. */
+static void stay(void *order, uint64_t n)
+{
+	const struct order *o = order;
+
+	check(look(&o->next) == n && look(&o->lock) == 1);
+}
+
+TEST(fences, who_waits_for_its_turn_meets_the_one_before)
+{
+	struct park credit = {0};
+	struct order o;
+	struct bell_meeting m = {.bell = &o.turn,
+		.wait = enter_next,
+		.change = leave_order,
+		.undo = stay,
+		.ctx = &o};
+
+	cr_assert_eq(order_init(&o, 64, &credit), 0);
+	cr_assert_eq(order_enter(&o, 0), 0);
+	none_is_lost_at(&m);
+	order_fini(&o, NULL, NULL);
+}
+
+static int enter_in_vain(void *order, uint64_t n)
+{
+	(void)n;
+	return order_enter(order, 1) == -ECANCELED ? 0 : -1;
+}
+
+static void cancel_order(void *order, uint64_t n)
+{
+	(void)n;
+	order_cancel(order);
+}
+
+static void undo_cancel_order(void *order, uint64_t n)
+{
+	struct order *o = order;
+
+	(void)n;
+	store_relaxed(&o->cancelled, 0);
+}
+
+TEST(fences, who_waits_for_its_turn_meets_a_cancel)
+{
+	struct park credit = {0};
+	struct order o;
+	struct bell_meeting m = {.bell = &o.turn,
+		.wait = enter_in_vain,
+		.change = cancel_order,
+		.undo = undo_cancel_order,
+		.ctx = &o};
+
+	cr_assert_eq(order_init(&o, 64, &credit), 0);
+	none_is_lost_at(&m);
+	order_fini(&o, NULL, NULL);
+}
+
+/* A worker of a chain at rest, for which the second one stands in. */
+#define PUSHED 5
+
+static leat_worker *stand_in(leat_chain *c)
+{
+	return &c->stage[0].worker[0];
+}
+
+static int wait_for_all(void *chain, uint64_t n)
+{
+	(void)n;
+	return leat_wait(chain);
+}
+
+static void pass_all(void *chain, uint64_t n)
+{
+	(void)n;
+	stage_idle(stand_in(chain));
+}
+
+static void take_more(void *chain, uint64_t n)
+{
+	(void)n;
+	stage_took(stand_in(chain), PUSHED);
+}
+
+/* It has taken the last item, and nobody waits for it yet. */
+static void have_last(void *chain, uint64_t n)
+{
+	(void)n;
+	store_release(&stand_in(chain)->low, PUSHED - 1);
+}
+
+/* Somebody waited for an earlier item, and gave up before it was passed. */
+static void have_some(void *chain, uint64_t n)
+{
+	leat_worker *w = stand_in(chain);
+
+	(void)n;
+	store_release(&w->low, 1);
+	store_relaxed(&w->awaited, 2);
+}
+
+static void pass_one_by_one(void *chain, uint64_t n)
+{
+	leat_worker *w = stand_in(chain);
+
+	(void)n;
+	for (uint64_t pos = 2; pos < PUSHED; pos++)
+		stage_took(w, pos);
+	stage_idle(w);
+}
+
+static void meet_at_wait(void (*change)(void *chain, uint64_t n),
+	void (*undo)(void *chain, uint64_t n))
+{
+	leat_stage row = {.name = "row", .fn = swallow, .workers = 1};
+	leat_chain *c = single(row, 0);
+	struct bell_meeting m = {.bell = &c->passed,
+		.wait = wait_for_all,
+		.change = change,
+		.undo = undo,
+		.ctx = c};
+
+	push_items(c, 1, PUSHED);
+	cr_assert_eq(leat_wait(c), 0);
+	await_parked(&c->edge[0].queue[0]->not_empty, 1);
+	none_is_lost_at(&m);
+	cr_assert_eq(leat_close(c), 0);
+}
+
+TEST(fences, who_waits_for_a_worker_meets_it_going_idle)
+{
+	meet_at_wait(pass_all, have_last);
+}
+
+TEST(fences, who_waits_for_a_worker_meets_it_taking_more)
+{
+	meet_at_wait(take_more, have_last);
+}
+
+TEST(fences, who_waits_behind_a_forgotten_one_meets_a_worker)
+{
+	meet_at_wait(pass_one_by_one, have_some);
+}
+
+/* A call that ends again and again. */
+static int nothing(void *in, void *out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	(void)w;
+	return 0;
+}
+
+static int wait_for_call(void *handle, uint64_t n)
+{
+	(void)n;
+	return leat_handle_wait(handle, NULL, LEAT_NEVER);
+}
+
+static void end_call(void *handle, uint64_t n)
+{
+	leat_handle *h = handle;
+	void *out;
+
+	(void)n;
+	check(call_run(h->call, &out, h->fan->chain->stage[0].worker) == 0);
+}
+
+static void begin_call(void *handle, uint64_t n)
+{
+	leat_handle *h = handle;
+
+	(void)n;
+	store_release(&h->state, STATE_RUNS);
+}
+
+TEST(fences, who_waits_for_a_call_meets_its_end)
+{
+	leat_fan_opts opts = {.fn = nothing, .workers = 1};
+	leat_handle *h;
+	leat_call_opts call = {.handle = &h};
+	leat_fan *f;
+	struct bell_meeting m = {
+		.wait = wait_for_call, .change = end_call, .undo = begin_call};
+
+	cr_assert_eq(leat_fan_open(&f, &opts), 0);
+	cr_assert_eq(leat_call_with(f, leat_u64(1), NULL, 0, &call), 0);
+	cr_assert_eq(wait_for_call(h, 0), 0);
+	await_parked(&f->queue->not_empty, 1);
+	m.bell = &f->ended;
+	m.ctx = h;
+	none_is_lost_at(&m);
+	leat_handle_free(h);
+	cr_assert_eq(leat_fan_close(f), 0);
 }

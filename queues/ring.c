@@ -115,34 +115,63 @@ static void set_turns(struct ring *r, uint64_t pos, size_t n, uint8_t off)
 		fill_release_8(r->turn, (uint8_t)(turn + 2), n - first);
 }
 
-/* claim moves *index from pos to pos + k. A single thread need not compare. */
+/* free_from is how many of n slots from pos on a producer may fill; negative
+ * when pos is stale. */
 /* model: queue.pml claim */
-static bool claim(uint64_t *index, uint64_t pos, size_t k, bool single)
+static int64_t free_from(struct ring *r, uint64_t pos, size_t n)
 {
-	if (single) {
-		store_release(index, pos + k);
-		return true;
+	int64_t k = room(r, pos, n);
+
+	if (k <= 0 || r->sides & RING_SC)
+		return k;
+	return (int64_t)run_of(r, pos, (size_t)k, 0);
+}
+
+/* full_from is how many of n slots from pos on a consumer may empty. */
+/* model: queue.pml claim */
+static size_t full_from(struct ring *r, uint64_t pos, size_t n)
+{
+	uint64_t tail;
+
+	if (!(r->sides & RING_SP))
+		return run_of(r, pos, n, 1);
+	if (!(r->sides & RING_SC)) {
+		tail = ring_tail(r);
+	} else {
+		if (r->tail_cache - pos < n)
+			r->tail_cache = ring_tail(r);
+		tail = r->tail_cache;
 	}
-	return cas(index, &pos, pos + k);
+	return n < tail - pos ? n : (size_t)(tail - pos);
+}
+
+/* claim moves *index from pos to pos + k, unless another thread was first. A
+ * side that is alone moves its own when it is done. */
+/* model: queue.pml claim */
+static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
+{
+	return alone || cas(index, &pos, pos + k);
 }
 
 /* model: queue.pml claim, publish */
-static size_t push_shared(struct ring *r, void *const *items, size_t n)
+size_t ring_push(struct ring *r, void *const *items, size_t n)
 {
+	bool alone = r->sides & RING_SP;
+
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->tail);
 		int64_t k;
 
 		if (pos & RING_END)
 			return RING_OVER;
-		k = room(r, pos, n);
-		if (k > 0)
-			k = (int64_t)run_of(r, pos, (size_t)k, 0);
-		if (k > 0 &&
-			claim(&r->tail, pos, (size_t)k, r->sides & RING_SP)) {
-			perturb();
+		k = free_from(r, pos, n);
+		if (k > 0 && claim(&r->tail, pos, (size_t)k, alone)) {
 			copy_in(r, pos, items, (size_t)k);
-			set_turns(r, pos, (size_t)k, 1);
+			perturb();
+			if (alone)
+				store_release(&r->tail, pos + (uint64_t)k);
+			else
+				set_turns(r, pos, (size_t)k, 1);
 			return (size_t)k;
 		}
 		if (k == 0 && load_relaxed(&r->tail) == pos)
@@ -164,21 +193,26 @@ static void sample(struct ring *r, uint64_t pos, size_t k)
 }
 
 /* model: queue.pml claim, release */
-static size_t pop_shared(
+size_t ring_pop(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
+	bool alone = r->sides & RING_SC;
+
 	for (;;) {
-		uint64_t pos = load_relaxed(&r->head);
+		uint64_t pos = load_acquire(&r->head);
 		size_t k;
 
 		if (pos >= limit)
 			return 0;
-		k = run_of(r, pos, n < limit - pos ? n : limit - pos, 1);
-		if (k > 0 && claim(&r->head, pos, k, r->sides & RING_SC)) {
-			perturb();
+		k = full_from(r, pos, n < limit - pos ? n : limit - pos);
+		if (k > 0 && claim(&r->head, pos, k, alone)) {
 			sample(r, pos, k);
 			copy_out(r, pos, items, k);
-			set_turns(r, pos, k, 2);
+			perturb();
+			if (alone)
+				store_release(&r->head, pos + k);
+			else
+				set_turns(r, pos, k, 2);
 			*at = pos;
 			return k;
 		}
@@ -187,78 +221,12 @@ static size_t pop_shared(
 	}
 }
 
-/* The end comes from the producer itself, so its own tail is never stale. */
-/* model: queue.pml claim, published */
-static size_t push_single(struct ring *r, void *const *items, size_t n)
-{
-	uint64_t pos = load_relaxed(&r->tail);
-	int64_t k;
-
-	if (pos & RING_END)
-		return RING_OVER;
-	k = room(r, pos, n);
-	if (k == 0)
-		return 0;
-	copy_in(r, pos, items, (size_t)k);
-	perturb();
-	store_release(&r->tail, pos + (uint64_t)k);
-	return (size_t)k;
-}
-
-/* model: queue.pml claim, release */
-static size_t pop_single(
-	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
-{
-	uint64_t pos = load_relaxed(&r->head);
-	uint64_t there = r->tail_cache - pos;
-
-	if (there < n) {
-		r->tail_cache = ring_tail(r);
-		there = r->tail_cache - pos;
-		if (there > load_relaxed(&r->high))
-			store_relaxed(&r->high, there);
-	}
-	if (pos >= limit)
-		return 0;
-	if (n > limit - pos)
-		n = limit - pos;
-	if (n > there)
-		n = there;
-	if (n == 0)
-		return 0;
-	copy_out(r, pos, items, n);
-	perturb();
-	store_release(&r->head, pos + n);
-	*at = pos;
-	return n;
-}
-
 size_t ring_room(struct ring *r, size_t n)
 {
 	uint64_t pos = load_relaxed(&r->tail);
-	int64_t k;
+	int64_t k = pos & RING_END ? 0 : free_from(r, pos, n);
 
-	if (pos & RING_END)
-		return 0;
-	k = room(r, pos, n);
-	if (k <= 0)
-		return 0;
-	if (r->sides == RING_SPSC)
-		return (size_t)k;
-	return run_of(r, pos, (size_t)k, 0);
-}
-
-size_t ring_push(struct ring *r, void *const *items, size_t n)
-{
-	return r->sides == RING_SPSC ? push_single(r, items, n)
-				     : push_shared(r, items, n);
-}
-
-size_t ring_pop(
-	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *pos)
-{
-	return r->sides == RING_SPSC ? pop_single(r, items, n, limit, pos)
-				     : pop_shared(r, items, n, limit, pos);
+	return k > 0 ? (size_t)k : 0;
 }
 
 /* model: queue.pml look_for_items */
@@ -267,12 +235,11 @@ bool ring_readable(const struct ring *r, uint64_t limit)
 	uint64_t pos = load_acquire(&r->head);
 	uint64_t before;
 
-	if (r->sides == RING_SPSC)
-		return pos < limit && ring_tail(r) != pos;
 	do {
 		if (pos >= limit)
 			return false;
-		if (run_of(r, pos, 1, 1) == 1)
+		if (r->sides & RING_SP ? ring_tail(r) != pos
+				       : run_of(r, pos, 1, 1) == 1)
 			return true;
 		before = pos;
 		pos = load_acquire(&r->head);
@@ -291,7 +258,7 @@ bool ring_writable(struct ring *r)
 			return true;
 		if (pos - load_acquire(&r->head) >= r->capacity)
 			return false;
-		if (r->sides == RING_SPSC || run_of(r, pos, 1, 0) == 1)
+		if (r->sides & RING_SC || run_of(r, pos, 1, 0) == 1)
 			return true;
 		before = pos;
 		pos = load_acquire(&r->tail);

@@ -3,11 +3,17 @@
  * A ring: the bounded buffer in a queue. It never waits.
  *
  * Positions count items from 0 and do not wrap. Position p lives in slot
- * p & mask. A shared ring numbers the turns of each slot: free for p when
- * turn == 2 * (p >> shift), full when one more; zeroed memory is a valid
- * start. n slots are claimed with one compare-and-swap, then filled, and
- * published together. (After D. Vyukov's bounded MPMC queue, with his
- * p and p + 1 replaced: those overwrite at capacity 1.)
+ * p & mask. n slots are claimed at once, filled or emptied, and published
+ * together.
+ *
+ * A side with a single thread publishes by moving its own index, when it is
+ * done. On a side that is shared, one compare-and-swap of the index claims, and
+ * turns publish: each slot has one, free for p when turn == 2 * (p >> shift),
+ * filled by several producers when one more, emptied by several consumers when
+ * two more; zeroed memory is a valid start. (After D. Vyukov's bounded MPMC
+ * queue, with his p and p + 1 replaced, which overwrite at capacity 1; and
+ * after L. Lamport's queue of one producer and one consumer, where each keeps
+ * a copy of the other's index, after J. Giacomoni.)
  *
  * Turns are bytes, apart from the items: so 64 items are 8 cache lines and one
  * of turns, of which consumers write only that one. A byte is enough: who
@@ -16,10 +22,6 @@
  * or full for this lap or the one before. Whose position is not the present one
  * may be deceived, but its claim fails, and it looks again before it says that
  * there is nothing.
- *
- * A side with a single thread claims with a plain store. A ring with one
- * thread on both sides has no turns, and each side caches the other's position
- * (after L. Lamport; the caches after J. Giacomoni).
  *
  * Capacity is exact: the slots are a power of two, and a producer also keeps
  * p - head < capacity.
@@ -43,7 +45,7 @@ enum ring_sides {
 struct ring {
 	/* Read-only once made. */
 	void **item;   /* each belongs to who claimed the position */
-	uint8_t *turn; /* published with release, read with acquire */
+	uint8_t *turn; /* of sides that are shared; release and acquire */
 	uint64_t mask;
 	uint64_t capacity;
 	uint32_t shift;
@@ -96,12 +98,8 @@ size_t ring_room(struct ring *r, size_t n);
 
 static inline void ring_put(struct ring *r, uint64_t pos, void *item)
 {
-	uint64_t i = pos & r->mask;
-
-	r->item[i] = item;
+	r->item[pos & r->mask] = item;
 	store_release(&r->tail, pos + 1);
-	if (r->sides != RING_SPSC)
-		store_release_8(&r->turn[i], (uint8_t)(ring_free(r, pos) + 1));
 }
 
 static inline uint64_t ring_tail(const struct ring *r)

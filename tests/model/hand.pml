@@ -185,7 +185,7 @@ inline may_wait()
 	fi
 }
 
-/* ring.c:push_shared. Who hands over is alone at it. */
+/* ring.c:ring_push. Who hands over is alone at it. */
 inline push()
 {
 	DRAINED(me);
@@ -401,7 +401,7 @@ proctype worker(byte me)
 	byte pos, visits, saw, to, early;
 	bit watch, ticks, waited, yes, mine;
 
-take:	/* queue.c:queue_take: ring.c:pop_shared, or pop_single */
+take:	/* queue.c:queue_take: ring.c:ring_pop */
 	if
 	:: !HAS_ITEM -> goto await
 #if WORKERS == 1

@@ -53,9 +53,6 @@
 #ifndef QUARTER
 #define QUARTER (CAP / 4)
 #endif
-#if defined(SP) && defined(SC)
-#define SPSC 1
-#endif
 #if !defined(END_ANY) && !defined(CANCEL) && !defined(NO_END)
 #define END_LAST 1
 #endif
@@ -337,19 +334,20 @@ inline park_retract(me, p)
 #else
 #define IS_OVER(p) ((p) & RING_END)
 #endif
-#ifdef SPSC
+#if defined(SC) || defined(HEAD_FREES)
 #define IS_FREE(p)   true
-#define IS_FULL(p)   (POS(tail) > (p))
-#define HAS_ITEM(p)  (POS(tail) != (p))
-#define HAS_PLACE(p) true
 #else
 #define IS_FREE(p)   (turn[SLOT(p)] == FREE(p))
+#endif
+#if defined(SP) || defined(TAIL_FILLS)
+#define IS_FULL(p)   (POS(tail) > (p))
+#define HAS_ITEM(p)  (POS(tail) != (p))
+#else
 #define IS_FULL(p)   (turn[SLOT(p)] == FULL(p))
 #define HAS_ITEM(p)  IS_FULL(p)
-#define HAS_PLACE(p) IS_FREE(p)
 #endif
 /* The turn did not say so, but another position is next by now. */
-#if defined(SPSC) || defined(LOOK_ONCE)
+#if defined(LOOK_ONCE)
 #define PASSED(now, p) false
 #else
 #define PASSED(now, p) ((now) != (p))
@@ -369,11 +367,11 @@ inline look_for_room(to)
 	atomic {
 		if
 		:: !to && !(pos & RING_END) && head <= pos &&
-			pos - head < CAP && !HAS_PLACE(pos) &&
+			pos - head < CAP && !IS_FREE(pos) &&
 			PASSED(tail, pos)
 		:: else ->
 			to = to || (pos & RING_END) || (head <= pos &&
-				pos - head < CAP && HAS_PLACE(pos));
+				pos - head < CAP && IS_FREE(pos));
 			pos = 0;
 			break
 		fi
@@ -505,7 +503,7 @@ some:	/* queue.c:put_some */
 #endif
 
 	/*
-	 * ring.c:push_shared, push_single, with room, run_of and claim. With
+	 * ring.c:ring_push, with free_from and claim. With
 	 * SPLIT the load of the tail, the look for places and the swap are
 	 * three transitions. In one they show the same runs: a swap that
 	 * fails changes nothing, one that does not has seen the present
@@ -543,7 +541,9 @@ claim:
 		:: left <= CAP && k < left && k < n && IS_FREE(pos + k) -> k++
 		:: else -> break
 		od;
+#ifndef SP
 		ahead = ahead || (k == 0 && PASSED(tail, pos));
+#endif
 		left = 0;
 		if
 #ifdef STALE_TAIL
@@ -554,8 +554,15 @@ claim:
 		:: k == 0 && !ahead -> pos = 0; goto no_room
 		:: else -> ahead = 0
 		fi;
-#ifdef SPSC
-		/* ring.c:push_single: the items, then the tail. */
+#if !defined(SC) && !defined(SPLIT)
+		if
+		:: k > 1 -> k--
+		:: true
+		fi;
+#endif
+		SPLIT_HERE
+#ifdef SP
+		/* ring.c:ring_push, ring.h:ring_put: the items, then the tail */
 		do
 		:: i < k ->
 			item[SLOT(pos + i)] = ITEM(me, seq + i);
@@ -563,16 +570,6 @@ claim:
 		:: else -> break
 		od;
 		i = 0;
-#else
-#ifndef SPLIT
-		if
-		:: k > 1 -> k--
-		:: true
-		fi;
-#endif
-#endif
-		SPLIT_HERE
-#ifdef SP
 		store(me, A_TAIL, pos + k);
 		mine = pos + k;
 #else
@@ -591,12 +588,12 @@ claim:
 		:: else -> break
 		od;
 		i = 0;
-#ifdef SPSC
+#ifdef SP
 		goto published
 #endif
 	}
 
-publish: /* ring.c:push_shared: the item may be visible early, not late */
+publish: /* ring.c:ring_push: the item may be visible early, not late */
 	atomic {
 		sb[me].n < BUFFER;
 #ifdef ITEM_LATE
@@ -741,7 +738,7 @@ take:	/* queue.c:queue_take */
 		fi
 	}
 #endif
-	/* ring.c:pop_shared, pop_single: as the producer's claim. */
+	/* ring.c:ring_pop, with full_from: as the producer's claim. */
 claim:
 	atomic {
 #ifdef SC
@@ -754,7 +751,9 @@ claim:
 		:: k < BULK && IS_FULL(pos + k) -> k++
 		:: else -> break
 		od;
+#ifndef SC
 		ahead = k == 0 && PASSED(head, pos);
+#endif
 		if
 		:: k == 0 && ahead -> ahead = 0; pos = 0; goto claim
 		:: k == 0 && !ahead -> pos = 0; goto none
@@ -769,9 +768,6 @@ claim:
 		SPLIT_HERE
 #ifdef SC
 		mine = pos + k;
-#ifndef SPSC
-		store(me, A_HEAD, pos + k)
-#endif
 #else
 		DRAINED(me);
 #ifndef NO_COMPARE
@@ -784,13 +780,13 @@ claim:
 #endif
 	}
 
-release: /* ring.c:pop_shared, pop_single: the copy, then the turns */
+release: /* ring.c:ring_pop: the copy, then the turns, or the head */
 	atomic {
 		sb[me].n < BUFFER;
 		assert(ghost[pos + i] != 0);
 		assert(item[SLOT(pos + i)] == ghost[pos + i]);
 		ghost[pos + i] = 0;
-#ifndef SPSC
+#ifndef SC
 		store(me, SLOT(pos + i), FREED(pos + i));
 #endif
 		i++;
@@ -798,7 +794,7 @@ release: /* ring.c:pop_shared, pop_single: the copy, then the turns */
 		:: i < k -> goto release
 		:: else -> i = 0
 		fi
-#ifdef SPSC
+#ifdef SC
 		;
 		store(me, A_HEAD, pos + k)
 #endif

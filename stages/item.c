@@ -297,36 +297,48 @@ static bool source_retryable(leat_worker *w, uint64_t seq)
 }
 
 /*
- * direct is the queue that a source with one worker puts its items into, one at
- * a time: it may block for long at any call, and what it has made by then
- * must not wait for it. NULL if there is none such.
+ * item_direct: a source with one worker puts its items into the queue one at a
+ * time: it may block for long at any call, and what it has made by then must
+ * not wait for it.
  */
-static leat_queue *direct(const struct stage *s)
+leat_queue *item_direct(const struct stage *s)
 {
 	leat_queue *q = s->out->n == 1 ? s->out->queue[0] : NULL;
 
-	return q != NULL && q->ring.sides & RING_SP ? q : NULL;
+	return stage_is_source(s) && q != NULL && q->ring.sides & RING_SP
+		       ? q
+		       : NULL;
 }
 
 /*
- * source_plain stops early when what was made must go another way. An item that
- * is put directly wakes nobody as long as somebody watches the next stage,
- * which this thread is going to visit: then it is found at the next tick at the
- * latest.
+ * tell wakes who waits for an item put directly: but nobody as long as somebody
+ * watches the next stage, which this thread is going to visit. It needs no
+ * fence, which would cost more than all else about the item: workers find what
+ * escapes the look here at a tick, see place_await. Who pulls results has none.
  */
+/* model: visit.pml make */
+static void tell(struct thread *t, const struct stage *s, leat_queue *q)
+{
+	if (t->quiet && visit_watched(s + 1))
+		return;
+	t->quiet = false;
+	if (park_busy(&q->not_empty) || s->index + 1 == s->chain->n)
+		queue_chain(q);
+}
+
+/* source_plain stops early when what was made must go another way. */
 static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 {
 	const leat_chain *c = w->stage->chain;
-	struct thread *t = w->thread;
 	leat_fn fn = w->stage->row.source;
-	leat_queue *q = direct(w->stage);
+	leat_queue *q = item_direct(w->stage);
 	size_t room = q == NULL ? 0 : ring_room(&q->ring, n);
 	uint64_t at = q == NULL ? 0 : ring_tail(&q->ring);
 	uint64_t put = 0;
 	size_t made = 0;
 
 	w->in = NULL;
-	t->owes = t->quiet && room > 0;
+	w->thread->owes = w->thread->quiet && room > 0;
 	while (made < n && w->n_out == 0) {
 		void *out = NULL;
 		int rc;
@@ -339,10 +351,7 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 		if (likely((rc | (int)w->odd) == 0 && put < room)) {
 			ring_put(&q->ring, at + put, out);
 			put++;
-			if (!(t->quiet && visit_watched(w->stage + 1))) {
-				t->quiet = false;
-				queue_chain(q);
-			}
+			tell(w->thread, w->stage, q);
 		} else if (settle(w, NULL, out, rc) == ENDED) {
 			*more = false;
 			break;

@@ -19,6 +19,10 @@ void items_run(leat_worker *w, size_t n, uint64_t pos);
  * false when it has ended, or must. */
 size_t items_source(leat_worker *w, size_t n, bool *more);
 
+/* item_direct is the queue that a source puts its items into as they are made;
+ * NULL if there is none, or the stage is no source. */
+leat_queue *item_direct(const struct stage *s);
+
 /* item_attempt runs the function, or the source, once more. */
 enum outcome item_attempt(
 	leat_worker *w, void *in, uint64_t seq, uint32_t count);

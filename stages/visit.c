@@ -209,9 +209,9 @@ static bool is_left_alone(void *home)
 }
 
 /*
- * A source that has somebody watching puts items without a fence: one of them
- * may escape who looks just then. It is found at the next tick, and there is
- * one more of those after the end of the watch.
+ * A source puts items without a fence: one of them may escape who looks just
+ * then. It is found at the next tick: so there is one before a long sleep, and
+ * one more after the end of a watch.
  */
 /* model: visit.pml await */
 void place_await(struct thread *t, uint64_t deadline, bool yield)
@@ -219,7 +219,7 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	leat_worker *home = t->home;
 	struct stage *s = home->stage;
 	bool watch = yield || begin_watch(s);
-	bool ticks = watch;
+	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
 	uint64_t visits = visits_of(s);
 
 	t->seen = NULL;

@@ -23,6 +23,7 @@
  *			next one is done
  *	ECHO		a source waits, before it makes an item, until all those
  *			that were made are done
+ *	UNWATCHED	the stage is one that is not visited
  */
 #ifndef SOURCES
 #define SOURCES 1
@@ -296,8 +297,12 @@ inline begin_watch(to)
 {
 	atomic {
 		if
+#ifdef UNWATCHED
+		:: true -> to = 0
+#else
 		:: watching == 0 && DRAINED(me) -> watching = 1; to = 1
 		:: watching == 1 && !BUFFERED(me, A_WATCH) -> to = 0
+#endif
 		fi
 	}
 }
@@ -399,8 +404,9 @@ make:	/* item.c:items_source: a call, which may wait */
 	:: quiet -> owes = 1; quiet = watching
 	:: else
 	fi;
+	/* item.c:tell: without a fence, while the store may be in the buffer */
 	if
-	:: !quiet -> queue_chain()
+	:: !quiet && waiters > 0 -> queue_chain()
 	:: else
 	fi;
 	if
@@ -544,7 +550,16 @@ await:	/* visit.c:place_await */
 	:: yield -> way = 1
 	:: else -> waited = 1; begin_watch(watch)
 	fi;
-	atomic { visited = VISITS; seen = NONE; seen_away = 0; ticks = watch }
+	atomic {
+		visited = VISITS;
+		seen = NONE;
+		seen_away = 0;
+#if SOURCES == 1 && !defined(NO_FIRST_TICK)
+		ticks = 1
+#else
+		ticks = watch
+#endif
+	}
 	do
 	:: true ->
 again_await:
@@ -578,7 +593,7 @@ again_await:
 		:: else
 		fi;
 		yield = 0;
-		/* One more tick after the end of the watch. */
+		/* One tick before a long sleep, and after the end of the watch. */
 		if
 		:: !watch -> ticks = 0; visited = VISITS; goto again_await
 		:: else

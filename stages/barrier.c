@@ -169,17 +169,38 @@ void barrier_leave(leat_fan *f)
 		pthread_mutex_unlock(&f->barrier);
 }
 
+/* raise_to makes a mark at least as high. */
+static void raise_to(uint64_t *mark, uint64_t least)
+{
+	uint64_t old = load_relaxed(mark);
+
+	while (old < least && !cas(mark, &old, least))
+		;
+}
+
+/* take_back ends a stop. A cancel during it stays: it is in `unwanted`, and one
+ * that comes just now either sees that the stop has ended or is seen here. */
+static void take_back(leat_fan *f, uint64_t mark)
+{
+	uint64_t unwanted = load_relaxed(&f->unwanted);
+	uint64_t stopped = UINT64_MAX;
+
+	if (!cas(&f->cancelled, &stopped, unwanted > mark ? unwanted : mark))
+		return;
+	fence_full();
+	raise_to(&f->cancelled, load_relaxed(&f->unwanted));
+}
+
 /* Another thread's barrier may have settled our calls already. */
 static int settle_all(leat_fan *f, uint64_t mark)
 {
-	uint64_t stopped = UINT64_MAX;
 	int rc;
 
 	barrier_enter(f);
 	if (mark >= f->applied)
 		settle_to(f, mark);
 	rc = f->failed == 0 ? 0 : call_at(f, f->failed)->code;
-	cas(&f->cancelled, &stopped, mark);
+	take_back(f, mark);
 	barrier_leave(f);
 	return rc;
 }
@@ -282,8 +303,8 @@ void leat_fan_clear(leat_fan *f)
 void leat_fan_cancel(leat_fan *f)
 {
 	uint64_t made = load_acquire(&f->made);
-	uint64_t old = load_relaxed(&f->cancelled);
 
-	while (old < made && !cas(&f->cancelled, &old, made))
-		;
+	raise_to(&f->unwanted, made);
+	fence_full();
+	raise_to(&f->cancelled, made);
 }

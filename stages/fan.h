@@ -166,6 +166,7 @@ struct leat_fan {
 	uint64_t handing; /* 0 nobody, 1 somebody, 2 who shall look again */
 	/* Seldom written. */
 	_Alignas(LINE) uint64_t cancelled; /* calls below do not start */
+	uint64_t unwanted;		   /* the same, but for a stop */
 	uint64_t odd;	   /* calls that failed or put something, so far */
 	uint64_t settled;  /* chores + odd at the last barrier */
 	uint64_t nested;   /* calls made by calls */

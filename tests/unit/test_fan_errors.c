@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <leat.h>
+#include "stages/fan.h"
 #include "tests/unit/gate.h"
 
 TestSuite(fan_errors, .timeout = 30);
@@ -335,6 +336,72 @@ Test(fan_errors, cancel_keeps_waiting_calls_from_starting)
 	cr_assert_eq(leat_result(fan, leat_u64(50), &out), -ECANCELED);
 	cr_assert_eq(leat_result(fan, leat_u64(100), &out), 0);
 	leat_fan_close(fan);
+}
+
+/* A barrier of the calls before takes back the stop, but not the cancel that
+ * came after it. */
+struct stopped {
+	struct gate fails, told;
+	leat_fan *fan;
+	int rc; /* of the barrier */
+};
+
+static int fail_at_gate(void *in, void *out, leat_worker *w)
+{
+	struct stopped *s = leat_arg(w);
+
+	(void)out;
+	if (*(uint64_t *)in > 0)
+		return 0;
+	gate_pass(&s->fails);
+	return -EIO;
+}
+
+static void cancel_when_told(const leat_done *done, void *arg)
+{
+	struct stopped *s = arg;
+
+	if (leat_done_u64(done) == 0)
+		leat_fan_cancel(s->fan);
+	else if (leat_done_u64(done) == 1)
+		gate_pass(&s->told);
+}
+
+static void *barrier(void *arg)
+{
+	struct stopped *s = arg;
+
+	s->rc = leat_fan_wait(s->fan);
+	return NULL;
+}
+
+Test(fan_errors, a_cancel_after_the_stop_outlives_a_barrier_before)
+{
+	struct stopped s = {.fails = GATE, .told = GATE};
+	leat_fan_opts opts = {.fn = fail_at_gate,
+		.arg = &s,
+		.workers = 1,
+		.done = cancel_when_told,
+		.done_arg = &s,
+		.flags = LEAT_FAN_STOP};
+	pthread_t thread;
+	void *out;
+
+	s.fan = open_fan(&opts);
+	leat_call(s.fan, leat_u64(0), NULL, 0);
+	cr_assert(gate_await(&s.fails, 1));
+	pthread_create(&thread, NULL, barrier, &s);
+	while (load_relaxed(&s.fan->chain->passed.word) >> 32 == 0)
+		sched_yield();
+	leat_call(s.fan, leat_u64(1), NULL, 0);
+	leat_call(s.fan, leat_u64(2), NULL, 0);
+	gate_open(&s.fails);
+	pthread_join(thread, NULL);
+	cr_assert_eq(s.rc, -EIO);
+	gate_open(&s.told);
+	leat_fan_wait(s.fan);
+	cr_assert_eq(leat_result(s.fan, leat_u64(2), &out), -ECANCELED);
+	leat_fan_close(s.fan);
 }
 
 /* Retries */

@@ -58,6 +58,20 @@ TEST(park, taking_back_after_the_wake_swallows_the_token)
 	cr_assert_eq(p.word, 0);
 }
 
+/* A wake that another one may sleep on stays there for it. */
+TEST(park, taking_back_leaves_the_token_to_who_is_left)
+{
+	struct park p = {0};
+
+	park_announce(&p);
+	park_announce(&p);
+	park_signal(&p);
+	park_retract(&p);
+	cr_assert_eq(p.word, WORD(0, 1));
+	cr_assert_eq(park_wait(&p, LEAT_NEVER), 0);
+	cr_assert_eq(p.word, 0);
+}
+
 TEST(park, all_are_woken_at_once_also_with_a_wake_in_flight)
 {
 	struct park p = {0};

@@ -192,6 +192,158 @@ TEST(fences, who_sleeps_meets_a_cancel)
 }
 
 /*
+ * Where nobody sleeps: what both have done is looked at after each meeting, and
+ * undone.
+ */
+struct encounter {
+	void (*one)(void *ctx, uint64_t n);
+	void (*other)(void *ctx, uint64_t n);
+	void (*after)(void *ctx, uint64_t n);
+	void *ctx;
+	struct rounds rounds;
+};
+
+static void encounter_body(void *arg, size_t i)
+{
+	struct encounter *e = arg;
+	struct rounds *r = &e->rounds;
+	uint64_t seed = i + 1;
+
+	for (uint64_t n = 0; n < look(&r->last); n++) {
+		come_together(r, i, n, &seed);
+		(i == 0 ? e->one : e->other)(e->ctx, n);
+		meet(r, i, 3 * n + 1);
+		if (i == 1)
+			e->after(e->ctx, n);
+	}
+}
+
+static void encounter(struct encounter *e)
+{
+	begin(&e->rounds);
+	with_threads(2, encounter_body, e);
+}
+
+/* A run is laid down while the one before it is handed on. */
+static void lay_down_next(void *order, uint64_t n)
+{
+	check(order_give(order, 2 * n + 1, 1, NULL, 0, NULL, NULL) == 0);
+}
+
+static void leave_last(void *order, uint64_t n)
+{
+	order_leave(order, 2 * n, 1, NULL, NULL);
+}
+
+static void both_handed_on(void *order, uint64_t n)
+{
+	check(order_reached(order, 2 * n + 2));
+	check(order_enter(order, 2 * n + 2) == 0);
+}
+
+TEST(fences, what_is_laid_down_meets_who_hands_on)
+{
+	struct park credit = {0};
+	struct order o;
+	struct encounter e = {.one = lay_down_next,
+		.other = leave_last,
+		.after = both_handed_on,
+		.ctx = &o};
+
+	cr_assert_eq(order_init(&o, 64, &credit), 0);
+	cr_assert_eq(order_enter(&o, 0), 0);
+	encounter(&e);
+	order_fini(&o, NULL, NULL);
+}
+
+/* Whoever has ended the input may rely on it, also if another one was first. */
+static void end_then_push(void *queue, uint64_t n)
+{
+	(void)n;
+	leat_queue_end(queue);
+	check(leat_queue_trypush(queue, NULL) == -EPIPE);
+}
+
+static void undo_both_ends(void *queue, uint64_t n)
+{
+	(void)n;
+	undo_end(queue);
+}
+
+TEST(fences, the_end_meets_the_end)
+{
+	leat_queue_opts opts = {.capacity = 1};
+	struct encounter e = {.one = end_then_push,
+		.other = end_then_push,
+		.after = undo_both_ends};
+	leat_queue *q;
+
+	cr_assert_eq(leat_queue_open(&q, &opts), 0);
+	e.ctx = q;
+	encounter(&e);
+	leat_queue_close(q);
+}
+
+/* A cancel that comes before the end is not taken for it. */
+static void cancel_then_end(void *queue, uint64_t n)
+{
+	(void)n;
+	leat_queue_cancel(queue);
+	leat_queue_end(queue);
+}
+
+static void never_ended_for_pop(void *queue, uint64_t n)
+{
+	void *item;
+	int rc = leat_queue_trypop(queue, &item);
+
+	(void)n;
+	check(rc == -EAGAIN || rc == -ECANCELED);
+}
+
+static void never_ended_for_push(void *queue, uint64_t n)
+{
+	int rc = leat_queue_trypush(queue, NULL);
+
+	(void)n;
+	check(rc == 0 || rc == -ECANCELED);
+}
+
+static void undo_cancel_and_end(void *queue, uint64_t n)
+{
+	void *item;
+
+	(void)n;
+	undo_cancel(queue);
+	undo_end(queue);
+	leat_queue_trypop(queue, &item);
+}
+
+static void cancel_is_no_end(void (*one)(void *queue, uint64_t n))
+{
+	leat_queue_opts opts = {.capacity = 1};
+	struct encounter e = {.one = one,
+		.other = cancel_then_end,
+		.after = undo_cancel_and_end};
+	leat_queue *q;
+
+	cr_assert_eq(leat_queue_open(&q, &opts), 0);
+	e.ctx = q;
+	encounter(&e);
+	leat_queue_close(q);
+}
+
+TEST(fences, who_takes_meets_a_cancel_and_the_end)
+{
+	cancel_is_no_end(never_ended_for_pop);
+}
+
+TEST(fences, who_puts_meets_a_cancel_and_the_end)
+{
+	cancel_is_no_end(never_ended_for_push);
+}
+
+/*
  * At bells the first one really waits, and the second looks after it: whoever
  * still sleeps for this long was not woken.
  */
@@ -408,6 +560,42 @@ TEST(fences, who_waits_for_a_worker_meets_it_taking_more)
 TEST(fences, who_waits_behind_a_forgotten_one_meets_a_worker)
 {
 	meet_at_wait(pass_one_by_one, have_some);
+}
+
+/* Of two who wait for a worker the one with the earlier item is not forgotten.
+ */
+static void watch_early(void *chain, uint64_t n)
+{
+	(void)n;
+	stage_watch(((leat_chain *)chain)->stage, 0, 5);
+}
+
+static void watch_late(void *chain, uint64_t n)
+{
+	(void)n;
+	stage_watch(((leat_chain *)chain)->stage, 0, 7);
+}
+
+static void early_is_watched(void *chain, uint64_t n)
+{
+	uint64_t *awaited = &stand_in(chain)->awaited;
+
+	(void)n;
+	check(load_relaxed(awaited) == 5);
+	store_relaxed(awaited, UINT64_MAX);
+}
+
+TEST(fences, who_waits_for_a_worker_meets_who_waits_longer)
+{
+	leat_stage row = {.name = "row", .fn = swallow, .workers = 1};
+	leat_chain *c = single(row, 0);
+	struct encounter e = {.one = watch_early,
+		.other = watch_late,
+		.after = early_is_watched,
+		.ctx = c};
+
+	encounter(&e);
+	cr_assert_eq(leat_close(c), 0);
 }
 
 /* A call that ends again and again. */

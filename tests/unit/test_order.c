@@ -108,6 +108,29 @@ TEST(order, runs_that_reach_round_the_end_of_the_window_stay_whole)
 }
 
 /* Runs of random lengths, laid down in a random order within the window. */
+TEST(order, who_waits_for_credit_is_woken_when_there_is_more)
+{
+	struct out *o = out_open(SIZE);
+
+	park_announce(&o->credit);
+	cr_assert_eq(give(o, 1, 1, 1, 1), 0);
+	cr_assert(park_busy(&o->credit));
+	cr_assert_eq(give(o, 0, 1, 0, 1), 0);
+	cr_assert_not(park_busy(&o->credit));
+	cr_assert_eq(park_wait(&o->credit, LEAT_NEVER), 0);
+	came_out(o, 2);
+	order_fini(&o->order, sink, o);
+}
+
+TEST(order, the_last_place_of_the_window_is_not_left_out_when_it_is_over)
+{
+	struct out *o = out_open(SIZE);
+
+	cr_assert_eq(give(o, SIZE - 1, 1, 0, 1), 0);
+	order_fini(&o->order, sink, o);
+	came_out(o, 1);
+}
+
 TEST(order, random_runs_come_out_as_in_a_plain_loop)
 {
 	for (uint64_t seed = 1; seed < 200; seed++) {

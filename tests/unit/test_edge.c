@@ -116,6 +116,33 @@ TEST(edge, what_a_cancelled_edge_refuses_is_freed)
 	}
 }
 
+static void take_two(void *edge, size_t i)
+{
+	struct edge *e = edge;
+	void *item;
+
+	for (uint64_t n = 0; n < 2; n++) {
+		check(leat_queue_pop(e->queue[i], &item) == 0);
+		check(item_n(item) == n);
+		item_free(item);
+	}
+}
+
+TEST(edge, what_was_given_quietly_is_told_before_a_wait_for_room)
+{
+	void *items[2] = {item_make(0), item_make(1)};
+	struct wait w = {.deadline = LEAT_NEVER};
+	struct threads t;
+	struct edge e;
+
+	open_edge(&e, 1, 1);
+	threads_start(&t, 1, take_two, &e);
+	await_parked(&e.queue[0]->not_empty, 1);
+	cr_assert_eq(edge_give_quietly(&e, items, 2, &w), 2);
+	threads_join(&t);
+	edge_close(&e);
+}
+
 TEST(edge, end_ends_every_queue)
 {
 	struct edge e;

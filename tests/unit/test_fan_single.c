@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <leat.h>
+#include "stages/fan.h"
 #include "tests/unit/gate.h"
 
 TestSuite(fan_single, .timeout = 30);
@@ -364,6 +365,91 @@ Test(fan_single, a_handle_shows_the_failure)
 	cr_assert_str_eq(done.text, "not today");
 	cr_assert_str_eq(done.key, "a key that is long enough");
 	leat_fan_close(fan);
+}
+
+static void await_listener(const struct bell *b)
+{
+	while (load_relaxed(&b->word) >> 32 == 0)
+		sched_yield();
+}
+
+static void *await_call(void *handle)
+{
+	leat_done done;
+	int rc = leat_handle_wait(handle, &done, LEAT_NEVER);
+
+	return (void *)(intptr_t)(rc == 0 ? done.code : rc);
+}
+
+Test(fan_single, who_waits_for_a_call_hears_at_once_that_it_is_cancelled)
+{
+	struct gate gate = GATE;
+	leat_fan_opts opts = {
+		.fn = gated, .arg = &gate, .out_size = 8, .workers = 1};
+	leat_fan *fan = open_fan(&opts);
+	leat_handle *first, *second;
+	leat_call_opts call = {.handle = &first};
+	pthread_t thread;
+	void *code;
+
+	leat_call_with(fan, leat_u64(0), NULL, 0, &call);
+	cr_assert(gate_await(&gate, 1));
+	call.handle = &second;
+	leat_call_with(fan, leat_u64(1), NULL, 0, &call);
+	pthread_create(&thread, NULL, await_call, second);
+	await_listener(&fan->ended);
+	cr_assert_eq(leat_handle_cancel(second), 0);
+	pthread_join(thread, &code);
+	cr_assert_eq((intptr_t)code, -ECANCELED);
+	cr_assert_eq(leat_handle_done(first), 0);
+	gate_open(&gate);
+	leat_handle_free(first);
+	leat_handle_free(second);
+	cr_assert_eq(leat_fan_close(fan), -ECANCELED);
+}
+
+struct late {
+	struct gate gate[2];
+	uint64_t value;
+};
+
+static int put_late(void *in, void *out, leat_worker *w)
+{
+	struct late *l = leat_arg(w);
+	uint64_t n = *(uint64_t *)in;
+
+	(void)out;
+	if (!gate_pass(&l->gate[n]))
+		return -ETIMEDOUT;
+	return n == 0 ? 0 : leat_put(w, &l->value, &n, sizeof(n));
+}
+
+static void *wait_fan(void *fan)
+{
+	return (void *)(intptr_t)leat_fan_wait(fan);
+}
+
+Test(fan_single, a_barrier_leaves_later_calls_to_the_next_one)
+{
+	struct late l = {.gate = {GATE, GATE}};
+	leat_fan_opts opts = {.fn = put_late, .arg = &l, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+	pthread_t thread;
+	void *code, *out;
+
+	leat_call(fan, leat_u64(0), NULL, 0);
+	pthread_create(&thread, NULL, wait_fan, fan);
+	await_listener(&fan->chain->passed);
+	leat_call(fan, leat_u64(1), NULL, 0);
+	gate_open(&l.gate[0]);
+	pthread_join(thread, &code);
+	cr_assert_eq((intptr_t)code, 0);
+	cr_assert_eq(leat_result(fan, leat_u64(1), &out), -EAGAIN);
+	gate_open(&l.gate[1]);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(l.value, 1);
+	cr_assert_eq(leat_result(fan, leat_u64(1), &out), 0);
+	cr_assert_eq(leat_fan_close(fan), 0);
 }
 
 Test(fan_single, a_call_that_has_not_started_can_be_cancelled)

@@ -9,6 +9,7 @@
 #include "queues/queue.h"
 #include "stages/chain.h"
 #include "stages/fan.h"
+#include "stages/visit.h"
 #include "tests/unit/unit.h"
 
 #define MEETINGS    200000
@@ -69,7 +70,7 @@ static void come_together(
 {
 	if (i == 0 && n % 64 == 0 && leat_now() > r->until)
 		stop_after(r, n);
-	meet(r, i, 3 * n);
+	meet(r, i, 3 * n + 1);
 	for (uint64_t k = next_random(seed) % 16; k > 0; k--)
 		cpu_pause();
 }
@@ -82,7 +83,7 @@ static void fall_asleep(struct meeting *m, uint64_t n)
 
 	park_announce(p);
 	ready = m->what->ready(m->q);
-	meet(&m->rounds, 0, 3 * n + 1);
+	meet(&m->rounds, 0, 3 * n + 2);
 	m->rounds.lost += !ready && (uint32_t)look(&p->word) == 0;
 	park_retract(p);
 }
@@ -99,9 +100,9 @@ static void meet_at_queue(void *arg, size_t i)
 			fall_asleep(m, n);
 		} else {
 			m->what->change(m->q);
-			meet(r, 1, 3 * n + 1);
+			meet(r, 1, 3 * n + 2);
 		}
-		meet(r, i, 3 * n + 2);
+		meet(r, i, 3 * n + 3);
 		if (i == 1)
 			m->what->undo(m->q);
 	}
@@ -212,7 +213,7 @@ static void encounter_body(void *arg, size_t i)
 	for (uint64_t n = 0; n < look(&r->last); n++) {
 		come_together(r, i, n, &seed);
 		(i == 0 ? e->one : e->other)(e->ctx, n);
-		meet(r, i, 3 * n + 1);
+		meet(r, i, 3 * n + 2);
 		if (i == 1)
 			e->after(e->ctx, n);
 	}
@@ -350,7 +351,8 @@ TEST(fences, who_puts_meets_a_cancel_and_the_end)
 #define SOON (5 * LEAT_S)
 
 struct bell_meeting {
-	struct bell *bell;
+	struct bell *bell; /* or a park */
+	struct park *park;
 	int (*wait)(void *ctx, uint64_t n);
 	void (*change)(void *ctx, uint64_t n);
 	void (*undo)(void *ctx, uint64_t n); /* before each meeting */
@@ -375,6 +377,14 @@ static bool is_awake(const struct rounds *r, uint64_t at)
 	return true;
 }
 
+static void rescue(const struct bell_meeting *m)
+{
+	if (m->bell != NULL)
+		bell_wake(m->bell);
+	else
+		park_post_all(m->park);
+}
+
 static void meet_at_bell(void *arg, size_t i)
 {
 	struct bell_meeting *m = arg;
@@ -389,13 +399,13 @@ static void meet_at_bell(void *arg, size_t i)
 			check(m->wait(m->ctx, n) == 0);
 		} else {
 			m->change(m->ctx, n);
-			if (!is_awake(r, 3 * n + 1)) {
+			if (!is_awake(r, 3 * n + 2)) {
 				r->lost++;
 				stop_after(r, n);
-				bell_wake(m->bell);
+				rescue(m);
 			}
 		}
-		meet(r, i, 3 * n + 1);
+		meet(r, i, 3 * n + 2);
 	}
 }
 
@@ -648,4 +658,304 @@ TEST(fences, who_waits_for_a_call_meets_its_end)
 	none_is_lost_at(&m);
 	leat_handle_free(h);
 	cr_assert_eq(leat_fan_close(f), 0);
+}
+
+/* A stage without threads, of one place; and two threads that pass by. */
+struct passage {
+	leat_chain chain;
+	struct stage stage;
+	struct edge in, out;
+	struct thread thread[2];
+	uint64_t ran;
+};
+
+static int count_run(void *in, void **out, leat_worker *w)
+{
+	struct passage *p = leat_arg(w);
+
+	(void)in;
+	(void)out;
+	p->ran++;
+	return 0;
+}
+
+static void passage_open(struct passage *p, uint64_t results)
+{
+	struct edge_opts opts = {.queues = 1, .capacity = 8};
+
+	*p = (struct passage){
+		.stage = {.row = {.name = "row", .fn = count_run, .arg = p},
+			.chain = &p->chain,
+			.in = &p->in,
+			.out = &p->out,
+			.sink = results == 0,
+			.watching = 1}};
+	p->chain.n = 1;
+	p->chain.stage = &p->stage;
+	p->chain.edge = &p->in;
+	p->chain.crew.cpus = 2;
+	p->chain.crew.patient = 2; /* nobody else waits awake */
+	cr_assert_eq(edge_open(&p->in, &opts), 0);
+	opts.capacity = results;
+	if (results > 0)
+		cr_assert_eq(edge_open(&p->out, &opts), 0);
+	cr_assert_eq(stage_open(&p->stage, 1), 0);
+	for (int i = 0; i < 2; i++) {
+		p->thread[i].home = p->stage.worker;
+		p->thread[i].in.crew = &p->chain.crew;
+		p->thread[i].out.crew = &p->chain.crew;
+	}
+}
+
+static void passage_close(struct passage *p)
+{
+	stage_close(&p->stage);
+	edge_close(&p->in);
+	edge_close(&p->out);
+}
+
+/* One gives quietly and finds the place taken; the other one leaves it. */
+static void give_and_visit(void *passage, uint64_t n)
+{
+	struct passage *p = passage;
+	void *item = item_raw(n + 1);
+
+	check(queue_put_quietly(p->in.queue[0], &item, 1) == 1);
+	visit(&p->thread[0], &p->stage);
+}
+
+static void visit_and_leave(void *passage, uint64_t n)
+{
+	struct passage *p = passage;
+
+	(void)n;
+	visit(&p->thread[1], &p->stage);
+}
+
+static void item_ran(void *passage, uint64_t n)
+{
+	check(((struct passage *)passage)->ran == n + 1);
+}
+
+TEST(fences, who_gives_and_visits_meets_who_leaves)
+{
+	static struct passage p;
+	struct encounter e = {.one = give_and_visit,
+		.other = visit_and_leave,
+		.after = item_ran,
+		.ctx = &p};
+
+	passage_open(&p, 0);
+	encounter(&e);
+	passage_close(&p);
+}
+
+/* The stage's own thread waits for the place, which another one leaves. */
+static int await_place(void *passage, uint64_t n)
+{
+	struct passage *p = passage;
+
+	(void)n;
+	place_await(&p->thread[0], LEAT_NEVER, false);
+	return 0;
+}
+
+static void leave_place(void *passage, uint64_t n)
+{
+	struct passage *p = passage;
+
+	(void)n;
+	place_leave(p->stage.worker);
+}
+
+static void be_in_place(void *passage, uint64_t n)
+{
+	struct passage *p = passage;
+
+	(void)n;
+	check(place_man(&p->thread[1], p->stage.worker) == p->stage.worker);
+}
+
+TEST(fences, who_waits_for_a_place_meets_who_leaves_it)
+{
+	static struct passage p;
+	struct bell_meeting m = {.wait = await_place,
+		.change = leave_place,
+		.undo = be_in_place,
+		.ctx = &p};
+
+	passage_open(&p, 0);
+	cr_assert_eq(leat_queue_push(p.in.queue[0], NULL), 0);
+	m.park = &p.in.queue[0]->not_empty;
+	none_is_lost_at(&m);
+	passage_close(&p);
+}
+
+/* One of the stage's own threads must come: here results are full, elsewhere
+ * nobody watches, and a visitor may be stuck for good. */
+static void wakes_own_thread(uint64_t results, uint64_t watching)
+{
+	static struct passage p;
+	struct park *threads;
+
+	passage_open(&p, results);
+	p.stage.watching = watching;
+	threads = &p.in.queue[0]->not_empty;
+	cr_assert_eq(leat_queue_push(p.in.queue[0], NULL), 0);
+	if (results > 0)
+		cr_assert_eq(leat_queue_push(p.out.queue[0], NULL), 0);
+	park_announce(threads);
+	visit(&p.thread[1], &p.stage);
+	cr_assert_eq(p.ran, 0);
+	cr_assert_not(park_busy(threads));
+	cr_assert_eq(park_wait(threads, LEAT_NEVER), 0);
+	passage_close(&p);
+}
+
+TEST(fences, a_visitor_wakes_who_goes_on_where_it_has_no_room)
+{
+	wakes_own_thread(1, 1);
+}
+
+TEST(fences, a_visitor_wakes_who_runs_what_nobody_watches)
+{
+	wakes_own_thread(0, 0);
+}
+
+/* A fan of one worker, for which one of the two stands in. */
+struct handing {
+	struct passage passage;
+	struct lane lane;
+	leat_fan fan;
+	struct call call;
+};
+
+static void handing_open(struct handing *h)
+{
+	passage_open(&h->passage, 0);
+	h->lane.looked = UINT64_MAX;
+	h->fan = (leat_fan){
+		.chain = &h->passage.chain, .queue = h->passage.in.queue[0]};
+}
+
+static void make_call(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+	leat_fan *f = &h->fan;
+
+	(void)n;
+	f->pending[f->made % PENDING] = &h->call;
+	store_release(&f->made, f->made + 1);
+	hand_new(f);
+}
+
+static void make_call_and_hand_over(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+
+	make_call(handing, n);
+	hand_over(&h->fan);
+}
+
+static void hand_over_too(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+
+	(void)n;
+	hand_over(&h->fan);
+}
+
+static void take_call(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+	void *item;
+
+	(void)n;
+	check(leat_queue_trypop(h->fan.queue, &item) == 0);
+}
+
+static void take_last_call(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+
+	take_call(handing, n);
+	hand_last(&h->fan, &h->lane);
+}
+
+static void is_handed_over(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+
+	(void)n;
+	check(load_relaxed(&h->fan.handed) == h->fan.made);
+}
+
+static void is_handed_over_and_taken(void *handing, uint64_t n)
+{
+	is_handed_over(handing, n);
+	take_call(handing, n);
+}
+
+TEST(fences, who_calls_meets_who_hands_over)
+{
+	static struct handing h;
+	struct encounter e = {.one = make_call,
+		.other = hand_over_too,
+		.after = is_handed_over_and_taken,
+		.ctx = &h};
+
+	handing_open(&h);
+	encounter(&e);
+	passage_close(&h.passage);
+}
+
+TEST(fences, who_calls_meets_who_takes_the_last_one)
+{
+	static struct handing h;
+	struct encounter e = {.one = make_call,
+		.other = take_last_call,
+		.after = is_handed_over,
+		.ctx = &h};
+
+	handing_open(&h);
+	make_call(&h, 0);
+	encounter(&e);
+	passage_close(&h.passage);
+}
+
+static int await_call(void *handing, uint64_t n)
+{
+	struct handing *h = handing;
+
+	return await_place(&h->passage, n);
+}
+
+/* Light calls are put quietly, or left pending, while a worker is awake. */
+static void meet_before_sleep(void (*change)(void *handing, uint64_t n))
+{
+	static struct handing h;
+	struct bell_meeting m = {.wait = await_call,
+		.change = change,
+		.undo = take_call,
+		.ctx = &h};
+
+	handing_open(&h);
+	h.passage.stage.light = 1;
+	h.passage.thread[0].in.before_sleep = hand_before_sleep;
+	h.passage.thread[0].in.before_arg = &h.fan;
+	make_call(&h, 0);
+	h.passage.chain.crew.awake = 1;
+	m.park = &h.fan.queue->not_empty;
+	none_is_lost_at(&m);
+	passage_close(&h.passage);
+}
+
+TEST(fences, who_goes_to_sleep_meets_a_call)
+{
+	meet_before_sleep(make_call);
+}
+
+TEST(fences, who_goes_to_sleep_meets_a_call_put_quietly)
+{
+	meet_before_sleep(make_call_and_hand_over);
 }

@@ -335,6 +335,21 @@ TEST(queue, the_end_comes_when_the_last_of_several_producers_has_ended)
 
 /* Cancel */
 
+/* As who leaves a place that others wait for. */
+TEST(queue, a_wake_that_is_passed_on_after_the_end_reaches_all)
+{
+	leat_queue *q = open_as(0, 1);
+
+	leat_queue_end(q);
+	park_announce(&q->not_empty);
+	park_announce(&q->not_empty);
+	queue_chain(q);
+	cr_assert_not(park_busy(&q->not_empty));
+	cr_assert_eq(park_wait(&q->not_empty, LEAT_NEVER), 0);
+	cr_assert_eq(park_wait(&q->not_empty, LEAT_NEVER), 0);
+	leat_queue_close(q);
+}
+
 TEST(queue, cancel_refuses_everything_and_keeps_what_is_inside)
 {
 	EACH(p, promises)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Retries: attempts, back-off, what is held, what an attempt may undo. */
+#include "stages/chain.h"
 #include "stages/retry.h"
 #include "tests/unit/unit.h"
 
@@ -136,6 +137,62 @@ TEST(retry, other_items_do_not_wait_for_one_that_is_held)
 }
 
 /* More than a worker can hold: then it waits with the item in hand. */
+struct held_back {
+	leat_chain *chain;
+	struct gate gate;
+	int waited;
+};
+
+static int hold_back_first(void *in, void **out, leat_worker *w)
+{
+	struct held_back *h = leat_arg(w);
+
+	(void)out;
+	if (item_n(in) == 0)
+		return -EAGAIN;
+	gate_pass(&h->gate);
+	return 0;
+}
+
+static void wait_chain(void *arg, size_t i)
+{
+	struct held_back *h = arg;
+
+	(void)i;
+	h->waited = leat_wait(h->chain);
+}
+
+/* Not even for a moment, while later items are taken. */
+TEST(retry, leat_wait_waits_for_an_item_that_is_held)
+{
+	struct held_back h = {.waited = 1};
+	leat_stage row = {.name = "row",
+		.fn = hold_back_first,
+		.arg = &h,
+		.workers = 1,
+		.retries = 1,
+		.backoff_ns = 20 * LEAT_S};
+	uint64_t *bell;
+	uint64_t before;
+	struct threads t;
+
+	h.chain = single(row, 0);
+	bell = &h.chain->passed.word;
+	push_items(h.chain, 0, 1);
+	threads_start(&t, 1, wait_chain, &h);
+	while (look(bell) >> 32 == 0)
+		sched_yield();
+	before = look(bell);
+	push_items(h.chain, 1, 1);
+	gate_await(&h.gate, 1);
+	cr_assert_eq(look(bell), before);
+	leat_cancel(h.chain);
+	gate_open(&h.gate);
+	threads_join(&t);
+	cr_assert_eq(h.waited, -ECANCELED);
+	cr_assert_eq(chain_close(h.chain), -ECANCELED);
+}
+
 TEST(retry, more_items_than_can_be_held_are_all_retried)
 {
 	static const uint32_t flags[] = {0, LEAT_ORDERED};

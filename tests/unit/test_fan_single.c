@@ -452,6 +452,52 @@ Test(fan_single, a_barrier_leaves_later_calls_to_the_next_one)
 	cr_assert_eq(leat_fan_close(fan), 0);
 }
 
+/* Every other call fails; a fan that goes on for long must not grow. */
+static int fail_others(void *in, void *out, leat_worker *w)
+{
+	uint64_t *n = leat_arg(w);
+
+	(void)in;
+	(void)out;
+	return ++*n % 2 == 0 ? 0 : -EIO;
+}
+
+Test(fan_single, the_record_of_a_failure_that_was_replaced_is_used_again)
+{
+	uint64_t n = 0;
+	leat_fan_opts opts = {.fn = fail_others,
+		.arg = &n,
+		.workers = 1,
+		.flags = LEAT_FAN_REPLACE};
+	leat_fan *fan = open_fan(&opts);
+
+	for (int round = 0; round < 100; round++) {
+		leat_call(fan, leat_u64(1), NULL, 0);
+		leat_call(fan, leat_u64(1), NULL, 0);
+		cr_assert_eq(leat_fan_wait(fan), -EIO);
+	}
+	cr_assert_leq(fan->store.used, 5);
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
+Test(fan_single, the_record_of_a_handle_that_outlived_it_is_used_again)
+{
+	leat_fan_opts opts = {.fn = copy, .out_size = 8, .workers = 1};
+	leat_fan *fan = open_fan(&opts);
+	leat_handle *h, *old = NULL;
+	leat_call_opts call = {.handle = &h};
+
+	for (int round = 0; round < 100; round++) {
+		leat_call_with(fan, leat_u64(1), NULL, 0, &call);
+		cr_assert_eq(leat_fan_wait(fan), 0);
+		leat_handle_free(old);
+		old = h;
+	}
+	cr_assert_leq(fan->store.used, 5);
+	leat_handle_free(old);
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
 Test(fan_single, a_call_that_has_not_started_can_be_cancelled)
 {
 	struct gate gate = GATE;

@@ -61,9 +61,6 @@ struct thread {
 	bool owes;	 /* it was: the next stage is to be visited */
 	uint64_t clock;	 /* when it was last looked at */
 	struct wait in, out;
-	/* As a watcher: the visitor seen at the last tick, and its number. */
-	struct thread *seen;
-	uint64_t seen_away;
 };
 
 /* An item that waits to be tried again, or, in a keyed row, for an item of the
@@ -127,6 +124,10 @@ struct leat_worker {
 	uint64_t awaited;
 	uint64_t manned; /* the address of the thread that runs it, or 0 */
 	uint64_t visits; /* by other threads */
+	/* The watcher's: who was on a visit here at the last tick, and what
+	 * was in its `away`. */
+	struct thread *seen;
+	uint64_t seen_away;
 	struct tally tally;
 	void *batch[GRAIN_MAX];
 	char text[sizeof(((leat_report *)0)->text)];

@@ -106,55 +106,86 @@ static uint64_t visits_of(const struct stage *s)
 	return n;
 }
 
-/* visitor finds a thread that is on a visit in the stage, and what is in its
- * `away`: the number, or the home that it got instead of its own. */
-static struct thread *visitor(const struct stage *s, uint64_t *away)
+/*
+ * visitor is the thread that is on a visit in the place, and what is in its
+ * `away`: the number, or the home that it got instead of its own. With a home
+ * in this stage it is none any more.
+ */
+static struct thread *visitor(const leat_worker *w, uint64_t *away)
 {
-	for (uint32_t i = 0; i < s->workers; i++) {
-		uint64_t by = load_acquire(&s->worker[i].manned);
-		struct thread *t = (struct thread *)(uintptr_t)by;
+	uint64_t by = load_acquire(&w->manned);
+	struct thread *t = (struct thread *)(uintptr_t)by;
+	const leat_worker *home;
 
-		if (t == NULL)
-			continue;
-		*away = load_acquire(&t->away);
-		if (*away != 0)
-			return t;
-	}
-	return NULL;
+	if (t == NULL)
+		return NULL;
+	*away = load_acquire(&t->away);
+	if (*away == 0)
+		return NULL;
+	home = (const leat_worker *)(uintptr_t)*away;
+	return !(*away & 1) && home->stage == w->stage ? NULL : t;
+}
+
+static bool any_visitor(const struct stage *s)
+{
+	uint64_t away;
+
+	for (uint32_t i = 0; i < s->workers; i++)
+		if (visitor(&s->worker[i], &away) != NULL)
+			return true;
+	return false;
 }
 
 /*
- * look_after is a watcher's tick. A visit that was there at the last one is
- * stuck: the two threads change homes. The visitor finds out when it is done;
- * until then it does not look at its home, so the watcher may have it at once.
- * It may go on to another stage meanwhile and be stuck there too: then it is
- * the new home that the next watcher takes.
+ * take_over: the two threads change homes. The visitor finds out when it is
+ * done; until then it does not look at its home, so the watcher may have it at
+ * once. It may go on to another stage meanwhile and be stuck there too: then it
+ * is the new home that the next watcher takes.
  */
 /* model: visit.pml await */
-static void look_after(struct thread *t)
+static bool take_over(struct thread *t, struct thread *other, uint64_t away)
 {
-	uint64_t away = 0;
-	struct thread *other = visitor(t->home->stage, &away);
+	uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
 
-	if (other != NULL && other == t->seen && away == t->seen_away) {
-		uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
+	if (!cas(&other->away, &away, (uint64_t)(uintptr_t)t->home))
+		return false;
+	t->home = (leat_worker *)(uintptr_t)theirs;
+	stage_name(t);
+	return true;
+}
 
-		if (cas(&other->away, &away, (uint64_t)(uintptr_t)t->home)) {
-			t->home = (leat_worker *)(uintptr_t)theirs;
-			stage_name(t);
-		}
-		other = NULL;
+/* look_after is a watcher's tick. A visit that was there at the last one is
+ * stuck. It returns whether there are others; or the watcher has a new home. */
+static bool look_after(struct thread *t)
+{
+	struct stage *s = t->home->stage;
+	bool seen = false;
+
+	for (uint32_t i = 0; i < s->workers; i++) {
+		leat_worker *w = &s->worker[i];
+		uint64_t away = 0;
+		struct thread *other = visitor(w, &away);
+
+		if (other != NULL && other == w->seen && away == w->seen_away &&
+			take_over(t, other, away))
+			return true;
+		w->seen = other;
+		w->seen_away = away;
+		seen |= other != NULL;
 	}
-	t->seen = other;
-	t->seen_away = away;
+	return seen;
 }
 
 static bool begin_watch(struct stage *s)
 {
 	uint64_t nobody = 0;
 
-	return s->visitable && load_relaxed(&s->watching) == 0 &&
-	       cas(&s->watching, &nobody, 1);
+	if (!s->visitable || load_relaxed(&s->watching) != 0 ||
+		!cas(&s->watching, &nobody, 1))
+		return false;
+	for (uint32_t i = 0; i < s->workers; i++)
+		s->worker[i].seen = NULL;
+	return true;
 }
 
 /* end_watch succeeds only while nobody is on a visit: a visitor mans its place
@@ -162,11 +193,9 @@ static bool begin_watch(struct stage *s)
 /* model: visit.pml await */
 static bool end_watch(struct stage *s)
 {
-	uint64_t away;
-
 	store_release(&s->watching, 0);
 	fence_full();
-	if (visitor(s, &away) == NULL)
+	if (!any_visitor(s))
 		return true;
 	return !begin_watch(s);
 }
@@ -221,8 +250,8 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	bool watch = yield || begin_watch(s);
 	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
 	uint64_t visits = visits_of(s);
+	bool seen;
 
-	t->seen = NULL;
 	t->in.spared = is_spared(home);
 	for (;; yield = false) {
 		uint64_t tick = yield	? leat_after(CHANCE)
@@ -238,10 +267,10 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 		ticks = watch;
 		if (!watch)
 			continue;
-		look_after(t);
+		seen = look_after(t);
 		if (t->home != home)
 			break;
-		if (visits_of(s) == visits && t->seen == NULL)
+		if (visits_of(s) == visits && !seen)
 			watch = !end_watch(s);
 		visits = visits_of(s);
 	}

@@ -59,7 +59,7 @@ byte manned[THREADS]; /* 1 more than the thread */
 bit watching, asked;
 byte visits[THREADS]; /* of places */
 byte away[THREADS], left_home[THREADS];
-#define TAKEN 64 /* even: the home that is there instead */
+#define TAKEN 64 /* and twice the home that is there instead: even */
 byte live = SOURCES;
 
 /* What only the properties look at. */
@@ -307,16 +307,20 @@ inline begin_watch(to)
 	}
 }
 
-/* visit.c:visitor, of one place, then of the other. */
+/* visit.c:visitor. Who has a home in the stage by now is none. */
+#define AT_HOME(a) ((a) >= TAKEN && !IS_SOURCE(((a) - TAKEN) / 2))
+
 inline visitor_at(p)
 {
+	other = NONE;
 	w = manned[p];
 	if
 	:: w != 0 ->
 		atomic {
 			other_away = away[w - 1];
 			if
-			:: other_away != 0 -> other = w - 1
+			:: other_away != 0 && !AT_HOME(other_away) ->
+				other = w - 1
 			:: else
 			fi
 		}
@@ -325,9 +329,8 @@ inline visitor_at(p)
 	w = NONE
 }
 
-inline visitor()
+inline any_visitor()
 {
-	other = NONE;
 	visitor_at(SOURCES);
 #if PLACES > 1
 	if
@@ -336,6 +339,49 @@ inline visitor()
 	fi
 #endif
 }
+
+/* One place in visit.c:look_after. */
+inline look_at(p)
+{
+	visitor_at(p);
+	if
+#ifdef NO_HOME
+	:: false ->
+#else
+	:: other != NONE && other == seen[p - SOURCES] &&
+		other_away == seen_away[p - SOURCES] ->
+#endif
+		/* visit.c:take_over */
+		w = (other_away % 2 == 1 -> left_home[other] :
+			(other_away - TAKEN) / 2);
+		atomic {
+			DRAINED(me);
+			if
+			:: away[other] == other_away ->
+				away[other] = TAKEN + 2 * home;
+				home = w
+			:: else
+			fi;
+			w = NONE;
+			ready = IS_SOURCE(home)
+		}
+	:: else
+	fi;
+	atomic {
+		seen[p - SOURCES] = other;
+		seen_away[p - SOURCES] = other_away;
+		some = some || other != NONE;
+		other_away = 0;
+		other = NONE
+	}
+}
+
+#if PLACES == 1
+#define UNSEE	seen[0] = NONE; seen_away[0] = 0
+#else
+#define UNSEE	seen[0] = NONE; seen_away[0] = 0; \
+		seen[1] = NONE; seen_away[1] = 0
+#endif
 
 #if PLACES == 1
 #define VISITS (visits[SOURCES])
@@ -365,9 +411,9 @@ inline tick()
 proctype thread(byte me)
 {
 	byte home = me, place = NONE, w = NONE, pos = N;
-	byte number, sweep, batch, seen = NONE, seen_away;
+	byte number, sweep, batch, seen[PLACES] = NONE, seen_away[PLACES];
 	byte other = NONE, other_away, visited, early;
-	bit waited, ready, free, watch, ticks, yield, way, owes, left, more, quiet;
+	bit waited, ready, free, watch, some, ticks, yield, way, owes, left, more, quiet;
 
 work:	/* stage.c:work */
 	if
@@ -488,7 +534,7 @@ swept:
 		:: away[me] == number - 1 -> away[me] = 0
 #endif
 #ifndef BLIND_HOME
-		:: away[me] != number - 1 -> home = away[me] - TAKEN
+		:: away[me] != number - 1 -> home = (away[me] - TAKEN) / 2
 #endif
 		fi
 	}
@@ -552,8 +598,7 @@ await:	/* visit.c:place_await */
 	fi;
 	atomic {
 		visited = VISITS;
-		seen = NONE;
-		seen_away = 0;
+		UNSEE;
 #if SOURCES == 1 && !defined(NO_FIRST_TICK)
 		ticks = 1
 #else
@@ -599,43 +644,26 @@ again_await:
 		:: else
 		fi;
 		/* visit.c:look_after */
-		visitor();
+		some = 0;
+		look_at(SOURCES);
+#if PLACES > 1
 		if
-#ifdef NO_HOME
-		:: false ->
-#else
-		:: other != NONE && other == seen && other_away == seen_away ->
-#endif
-			w = (other_away % 2 == 1 -> left_home[other] :
-				other_away - TAKEN);
-			atomic {
-				DRAINED(me);
-				if
-				:: away[other] == other_away ->
-					away[other] = TAKEN + home;
-					home = w
-				:: else
-				fi;
-				w = NONE;
-				other = NONE;
-				ready = IS_SOURCE(home)
-			}
-			seen = NONE
-		:: else -> seen = other
+		:: !ready -> look_at(SOURCES + 1)
+		:: else
 		fi;
-		atomic { seen_away = other_away; other_away = 0; other = NONE }
+#endif
 		if
-		:: ready -> ready = 0; break
+		:: ready -> ready = 0; some = 0; break
 		:: else
 		fi;
 		if
-		:: VISITS == visited && seen == NONE ->
+		:: VISITS == visited && !some ->
 			/* visit.c:end_watch */
 			store(me, A_WATCH, 0);
 #ifndef NO_END_WATCH_FENCE
 			DRAINED(me);
 #endif
-			visitor();
+			any_visitor();
 			if
 			:: other == NONE ->
 				watch = 0;
@@ -644,12 +672,13 @@ again_await:
 #endif
 			:: else -> begin_watch(watch)
 			fi;
-			atomic { other = NONE; other_away = 0 }
+			atomic { other = NONE; other_away = 0; UNSEE }
 		:: else
 		fi;
+		some = 0;
 		visited = VISITS
 	od;
-	atomic { ticks = 0; yield = 0; visited = 0; seen = NONE; seen_away = 0 }
+	atomic { ticks = 0; yield = 0; visited = 0; UNSEE }
 	if
 	:: watch -> watch = 0; store(me, A_WATCH, 0)
 	:: else

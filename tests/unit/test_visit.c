@@ -131,6 +131,50 @@ TEST(visit, a_visited_function_may_wait_for_an_earlier_stage)
 	}
 }
 
+/*
+ * Several places of a stage have stuck visitors at a time, each of whom waits
+ * for more than the one before it has made: all must be helped, one after the
+ * other.
+ */
+static int wait_for_many(void *in, void **out, leat_worker *w)
+{
+	struct light *l = leat_arg(w);
+	uint64_t n = (uintptr_t)in;
+
+	if (n % 2000 < 500 && n > 500 && n < N - 3000 &&
+		load_relaxed(&w->thread->away) != 0) {
+		await_at_least(&l->made, n + 2500);
+		count_up(&l->waited);
+	}
+	return add_number(in, out, w);
+}
+
+TEST(visit, several_visitors_may_wait_for_an_earlier_stage)
+{
+	uint64_t waited = 0;
+
+	for (int round = 0; round < 20 || (waited == 0 && round < 300);
+		round++) {
+		struct light l = {.made = 0};
+		leat_stage rows[2] = {
+			{.name = "make",
+				.source = make_number,
+				.arg = &l,
+				.free_out = leat_keep},
+			{.name = "add",
+				.fn = wait_for_many,
+				.arg = &l,
+				.workers = 3,
+				.queue = 8192},
+		};
+
+		cr_assert_eq(leat_run(rows, 2, NULL), 0);
+		cr_assert_eq(l.sum, (uint64_t)N * (N + 1) / 2);
+		waited += l.waited;
+	}
+	cr_assert_gt(waited, 0);
+}
+
 static int wait_at_gate(void *in, void **out, leat_worker *w)
 {
 	if ((uintptr_t)in == 5000)

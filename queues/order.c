@@ -108,8 +108,10 @@ static void hand_on_laid_down(struct order *o, order_sink *sink, void *ctx)
 
 		if (run == 0)
 			return;
-		hand_on(o, pos, run, sink, ctx);
+		/* First, so that what a sink never returned from is not handed
+		 * on twice. */
 		store_relaxed(run_at(o, pos), 0);
+		hand_on(o, pos, run, sink, ctx);
 		advance(o, pos + RUN_N(run));
 	}
 }

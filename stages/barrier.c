@@ -169,21 +169,12 @@ void barrier_leave(leat_fan *f)
 		pthread_mutex_unlock(&f->barrier);
 }
 
-/* raise_to makes a mark at least as high. */
-static void raise_to(uint64_t *mark, uint64_t least)
-{
-	uint64_t old = load_relaxed(mark);
-
-	while (old < least && !cas(mark, &old, least))
-		;
-}
-
 /* take_back ends a stop. A cancel during it stays: it is in `unwanted`, and one
  * that comes just now either sees that the stop has ended or is seen here. */
 static void take_back(leat_fan *f, uint64_t mark)
 {
 	uint64_t unwanted = load_relaxed(&f->unwanted);
-	uint64_t stopped = UINT64_MAX;
+	uint64_t stopped = STOPPED;
 
 	if (!cas(&f->cancelled, &stopped, unwanted > mark ? unwanted : mark))
 		return;

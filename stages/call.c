@@ -97,11 +97,13 @@ static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 
 static int make(leat_fan *f, const struct wish *w)
 {
+	uint64_t cancelled;
 	int rc = -EAGAIN;
 
 	fan_lock(f);
-	if (unlikely(load_relaxed(&f->cancelled) == UINT64_MAX))
-		rc = -ECANCELED;
+	cancelled = load_relaxed(&f->cancelled);
+	if (unlikely(cancelled >= STOPPED))
+		rc = cancelled == STOPPED ? -ECANCELED : LEAT_ETHREAD;
 	else if (likely(has_room(f)))
 		rc = admit(f, w);
 	fan_unlock(f);

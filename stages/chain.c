@@ -146,8 +146,8 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 		.home = home,
 		.visits = 1,
 		.in = {.crew = &c->crew,
-			.before_sleep = c->before_sleep.fn,
-			.before_arg = c->before_sleep.arg},
+			.before_sleep = c->hooks.before_sleep,
+			.before_arg = c->hooks.before_arg},
 		.out = {.crew = &c->crew,
 			.deadline = LEAT_NEVER,
 			.spared = true},
@@ -232,7 +232,7 @@ static leat_chain *make(const leat_opts *opts, size_t n)
 }
 
 static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
-	const leat_opts *opts, struct before_sleep hook, leat_report *r)
+	const leat_opts *opts, const struct hooks *hooks, leat_report *r)
 {
 	int rc;
 
@@ -242,7 +242,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 		return -ENOMEM;
 	}
 	(*c)->n = n;
-	(*c)->before_sleep = hook;
+	(*c)->hooks = *hooks;
 	(*c)->crew.cpus = pool_cpus();
 	rc = open_stages(*c, rows);
 	free(rows);
@@ -257,7 +257,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 }
 
 static int open_chain(leat_chain **c, const leat_stage *table, size_t n,
-	size_t row_size, const leat_opts *opts, struct before_sleep hook,
+	size_t row_size, const leat_opts *opts, const struct hooks *hooks,
 	leat_report *r)
 {
 	leat_stage *rows;
@@ -270,13 +270,13 @@ static int open_chain(leat_chain **c, const leat_stage *table, size_t n,
 		return LEAT_ESIZE;
 	}
 	rc = rows_take(&rows, table, n, row_size, r);
-	return rc < 0 ? rc : open_rows(c, rows, n, opts, hook, r);
+	return rc < 0 ? rc : open_rows(c, rows, n, opts, hooks, r);
 }
 
 int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
-	const leat_opts *opts, struct before_sleep hook, leat_report *r)
+	const leat_opts *opts, const struct hooks *hooks, leat_report *r)
 {
-	return open_chain(c, rows, n, sizeof(*rows), opts, hook, r);
+	return open_chain(c, rows, n, sizeof(*rows), opts, hooks, r);
 }
 
 int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
@@ -293,7 +293,7 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 		rc = sized_take(&o, sizeof(o), opts, opts_size);
 	if (rc == 0)
 		rc = open_chain(c, rows, n, row_size, &o,
-			(struct before_sleep){NULL, NULL}, &r);
+			&(struct hooks){NULL, NULL, NULL}, &r);
 	if (rc < 0 && r.text[0] == '\0')
 		report_text(&r, "%s", leat_strerror(rc));
 	r.code = rc;

@@ -24,10 +24,13 @@ enum halt { HALT_NO, HALT_CANCELLED, HALT_FAILED };
 /* Who pulls: 0 nobody so far, PULLERS_MANY several, else one thread. */
 #define PULLERS_MANY UINT64_MAX
 
-/* What a fan has to say before a worker sleeps; see struct wait. */
-struct before_sleep {
-	void (*fn)(void *arg);
-	void *arg;
+/* What a fan does in its chain; NULL for none. */
+struct hooks {
+	void (*before_sleep)(void *arg); /* see struct wait */
+	void *before_arg;
+	/* A call has ended its thread: in its stead this returns, as the row's
+	 * function would have; and the chain goes on. */
+	int (*ended)(void *in, void **out, leat_worker *w);
 };
 
 struct leat_chain {
@@ -37,7 +40,7 @@ struct leat_chain {
 	size_t n;
 	leat_opts opts;
 	struct pool pool;
-	struct before_sleep before_sleep;
+	struct hooks hooks;
 	struct thread *thread;
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t halted; /* enum halt */
@@ -50,10 +53,10 @@ struct leat_chain {
 	_Alignas(LINE) struct crew crew;
 };
 
-/* chain_open is leat_open, for who has something to say before workers sleep;
- * why it failed goes to the report. */
+/* chain_open is leat_open, for who has hooks; why it failed goes to the
+ * report. */
 int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
-	const leat_opts *opts, struct before_sleep hook, leat_report *r);
+	const leat_opts *opts, const struct hooks *hooks, leat_report *r);
 
 /* chain_halt stops everything at once and wakes every blocked thread. */
 void chain_halt(leat_chain *c, enum halt why);

@@ -99,8 +99,8 @@ static int open_chain(leat_fan *f, leat_report *r)
 		.stack = o->stack,
 		.results = o->flags & LEAT_FAN_NEXT ? f->room + 1 : 0,
 	};
-	struct before_sleep hook = {hand_before_sleep, f};
-	int rc = chain_open(&f->chain, &row, 1, &opts, hook, r);
+	struct hooks hooks = {hand_before_sleep, f, call_ended};
+	int rc = chain_open(&f->chain, &row, 1, &opts, &hooks, r);
 
 	if (rc < 0)
 		return rc;
@@ -198,14 +198,16 @@ static void release_all(leat_fan *f)
 
 int leat_fan_close(leat_fan *f)
 {
-	int rc;
+	int rc, left;
 
 	if (f == NULL)
 		return 0;
 	if (fan_inside(f) || barrier_is_mine(f))
 		return -EDEADLK;
 	rc = leat_fan_wait(f);
-	leat_close(f->chain);
+	left = leat_close(f->chain); /* not 0 if opts.close ended its thread */
+	if (rc == 0)
+		rc = left;
 	release_all(f);
 	store_fini(&f->store);
 	table_fini(&f->table);

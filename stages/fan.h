@@ -49,6 +49,10 @@
 #include "stages/store.h"
 #include "stages/table.h"
 
+/* `cancelled`: LEAT_FAN_STOP has met a failure; a call has ended its thread. */
+#define STOPPED	     (UINT64_MAX - 1)
+#define STOPPED_EVER UINT64_MAX
+
 #define PENDING 64 /* places in pending */
 #define COMPANY 32 /* calls that are enough to go together */
 
@@ -73,6 +77,8 @@ enum call_fate {
 	FATE_NEVER = 4, /* it never ran */
 	FATE_MOVED = 8, /* the output's content is the slot's */
 	FATE_LOST = 16, /* a leat_put found no memory */
+	FATE_OVER = 32, /* it is being finished, and has its code */
+	FATE_TOLD = 64, /* opts.done has been called */
 };
 
 /*
@@ -171,6 +177,8 @@ struct leat_fan {
 	uint64_t settled;  /* chores + odd at the last barrier */
 	uint64_t nested;   /* calls made by calls */
 	uint64_t taker;	   /* who calls leat_next; see PULLERS_MANY */
+	uint64_t no_free;  /* 1: opts.free_in has ended a thread */
+	uint64_t no_done;  /* 1: opts.done has */
 	struct bell ended; /* threads in leat_handle_wait */
 	struct park space; /* threads that wait for leat_next to make room */
 };
@@ -304,6 +312,16 @@ void hand_last(leat_fan *f, struct lane *lane);
 
 /* call_run is the row's function. */
 int call_run(void *in, void **out, leat_worker *w);
+
+/*
+ * call_ended is what call_run does when the call, or a function called at its
+ * end, has ended its thread: the call fails, and the fan is stopped for good.
+ * The thread still finishes the calls that it gets, without running them.
+ */
+int call_ended(void *in, void **out, leat_worker *w);
+
+/* raise_to makes a mark, such as `cancelled`, at least as high. */
+void raise_to(uint64_t *mark, uint64_t least);
 
 /* barrier.c */
 

@@ -91,10 +91,13 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 
 	fill_report(w, &r, code);
 	fail_note(&c->fail, &r);
-	w->odd = 0;
 	add_owned(&w->tally.failed, 1);
+	w->in = in;
+	w->odd = ODD_SHOWN;
 	if (c->opts.failed != NULL)
 		kept = c->opts.failed(in, &r, c->opts.failed_arg);
+	w->in = w;
+	w->odd = 0;
 	if (!(kept & LEAT_TOOK))
 		edge_free(w->stage->in, in);
 	if (w->stage->row.on_error == LEAT_STOP)
@@ -116,7 +119,7 @@ static bool is_new(
 }
 
 /* failed: an attempt has. It can be repeated, unless the chain is halted by
- * then and the item cancelled; or the item fails. */
+ * then and the item cancelled, or the thread has ended; or the item fails. */
 static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 {
 	const leat_stage *row = &w->stage->row;
@@ -125,7 +128,7 @@ static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 		output_discard(w, out);
 	if (row->retries > 0) {
 		undo(w);
-		if (w->attempt < row->retries)
+		if (w->attempt < row->retries && !w->thread->ended)
 			return AGAIN;
 	}
 	return fail(w, w->odd & ODD_PASSED ? NULL : in, code);
@@ -137,12 +140,40 @@ static enum outcome lost(leat_worker *w, void *in, void *out, int rc)
 {
 	if (!(rc & LEAT_TOOK))
 		return failed(w, in, out, -ENOMEM);
+	w->in = w; /* another item may have its address by now */
 	if (out != NULL)
 		output_discard(w, out);
-	w->in = w; /* which no item is: one at its address is another */
 	if (w->undoable)
 		undo(w);
 	return fail(w, NULL, -ENOMEM);
+}
+
+/* end_source: the source has none any more. */
+static enum outcome end_source(leat_worker *w, void *out)
+{
+	w->in = w;
+	if (out != NULL)
+		output_discard(w, out);
+	if (w->odd & ODD_LOST)
+		fail_worker(w, -ENOMEM);
+	return ENDED;
+}
+
+/* succeed: the attempt has, and what it made is with the outputs. */
+static enum outcome succeed(leat_worker *w, void *in, void *out, int rc)
+{
+	bool drop = rc & LEAT_DROP;
+	uint32_t odd = w->odd;
+
+	add_owned(drop ? &w->tally.dropped : &w->tally.done, 1);
+	w->in = w;
+	w->odd = 0;
+	if (odd & ODD_UNWANTED)
+		output_discard(w, in);
+	else if (!(rc & LEAT_TOOK) && !(odd & ODD_PASSED) &&
+		 (drop || out != in))
+		edge_free(w->stage->in, in);
+	return SETTLED;
 }
 
 /*
@@ -153,13 +184,9 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 {
 	bool drop = rc & LEAT_DROP;
 
-	if (rc == LEAT_END && stage_is_source(w->stage)) {
-		if (out != NULL)
-			output_discard(w, out);
-		if (w->odd & ODD_LOST)
-			fail_worker(w, -ENOMEM);
-		return ENDED;
-	}
+	w->made = NULL;
+	if (rc == LEAT_END && stage_is_source(w->stage))
+		return end_source(w, out);
 	if (rc > (LEAT_DROP | LEAT_TOOK))
 		rc = leat_error(w, LEAT_ERETURN,
 			"the function returned %d, which means nothing", rc);
@@ -169,14 +196,7 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 		output_discard(w, out);
 	if (w->odd & ODD_LOST || (!drop && !output_put(w, out)))
 		return lost(w, in, drop ? NULL : out, rc);
-	if (w->odd & ODD_UNWANTED)
-		output_discard(w, in);
-	else if (!(rc & LEAT_TOOK) && !(w->odd & ODD_PASSED) &&
-		 (drop || out != in))
-		edge_free(w->stage->in, in);
-	add_owned(drop ? &w->tally.dropped : &w->tally.done, 1);
-	w->odd = 0;
-	return SETTLED;
+	return succeed(w, in, out, rc);
 }
 
 enum outcome item_attempt(
@@ -184,31 +204,34 @@ enum outcome item_attempt(
 {
 	const leat_stage *row = &w->stage->row;
 	enum outcome outcome;
-	void *out = NULL;
 	int rc;
 
 	w->in = in;
+	w->made = NULL;
 	w->seq = seq;
 	w->attempt = count;
 	w->odd = 0;
 	w->mark = w->n_out;
 	w->undoable = row->retries > 0;
-	rc = (row->source != NULL ? row->source : row->fn)(in, &out, w);
-	outcome = settle(w, in, out, rc);
+	rc = (row->source != NULL ? row->source : row->fn)(in, &w->made, w);
+	outcome = settle(w, in, w->made, rc);
 	w->undoable = false;
 	return outcome;
 }
 
 void item_cancel(leat_worker *w, void *in)
 {
-	edge_free(w->stage->in, in);
 	add_owned(&w->tally.cancelled, 1);
+	w->in = w;
+	edge_free(w->stage->in, in);
 }
 
-static void free_plain(void (*free_in)(void *), void *in)
+static inline void free_plain(leat_worker *w, void (*free_in)(void *), void *in)
 {
-	if (free_in != NULL && in != NULL)
+	if (free_in != NULL && in != NULL) {
+		w->in = w;
 		free_in(in);
+	}
 }
 
 /* settle_out settles what most attempts come to: one output. */
@@ -217,7 +240,7 @@ static inline void settle_out(
 {
 	w->out[w->n_out++] = out;
 	if (out != in)
-		free_plain(free_in, in);
+		free_plain(w, free_in, in);
 }
 
 /* is_nothing: an attempt without an output, in a sink, or a filter. */
@@ -230,33 +253,37 @@ static inline bool is_nothing(const leat_worker *w, const void *out, int rc)
 static inline void settle_nothing(
 	leat_worker *w, void (*free_in)(void *), void *in, int rc)
 {
-	free_plain(free_in, in);
 	add_owned(rc == 0 ? &w->tally.done : &w->tally.dropped, 1);
+	free_plain(w, free_in, in);
 }
 
 /*
- * run_plain is for a row without retries. A sink has no places for outputs, so
- * its cap_out is 0.
+ * run_plain is for a row without retries, from the i-th item of the batch on. A
+ * sink has no places for outputs, so its cap_out is 0.
  */
-static void run_plain(leat_worker *w, size_t n, uint64_t pos)
+static void run_plain(leat_worker *w, size_t i)
 {
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
+	uint64_t pos = w->pos;
 	uint64_t done = 0;
+	size_t n = w->n;
 
-	for (size_t i = 0; i < n; i++) {
+	for (; i < n; i++) {
 		void *in = w->batch[i];
-		void *out = NULL;
+		void *out;
 		int rc;
 
+		w->in = in;
+		w->seq = pos + i;
 		if (chain_halted(c)) {
 			item_cancel(w, in);
 			continue;
 		}
-		w->in = in;
-		w->seq = pos + i;
-		rc = fn(in, &out, w);
+		w->made = NULL;
+		rc = fn(in, &w->made, w);
+		out = w->made;
 		if (likely((rc | (int)w->odd) == 0 && w->n_out < w->cap_out)) {
 			settle_out(w, free_in, in, out);
 			done++;
@@ -266,25 +293,40 @@ static void run_plain(leat_worker *w, size_t n, uint64_t pos)
 			settle(w, in, out, rc);
 		}
 	}
+	w->in = w;
+	w->n = 0;
 	add_owned(&w->tally.done, done);
+}
+
+/* run_retryable is for a row with retries. */
+static void run_retryable(leat_worker *w)
+{
+	const leat_chain *c = w->stage->chain;
+
+	while (w->begun < w->n) {
+		size_t i = w->begun++;
+
+		if (chain_halted(c))
+			item_cancel(w, w->batch[i]);
+		else
+			retry_run(w, w->batch[i], w->pos + i);
+	}
+	w->in = w;
+	w->n = 0;
 }
 
 void items_run(leat_worker *w, size_t n, uint64_t pos)
 {
-	const leat_chain *c = w->stage->chain;
-
 	add_owned(&w->tally.taken, n);
 	w->run_pos = pos;
+	w->pos = pos;
+	w->n = n;
 	if (likely(w->stage->row.retries == 0)) {
-		run_plain(w, n, pos);
+		run_plain(w, 0);
 		return;
 	}
-	for (size_t i = 0; i < n; i++) {
-		if (chain_halted(c))
-			item_cancel(w, w->batch[i]);
-		else
-			retry_run(w, w->batch[i], pos + i);
-	}
+	w->begun = 0;
+	run_retryable(w);
 }
 
 static bool source_retryable(leat_worker *w, uint64_t seq)
@@ -340,14 +382,16 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 	w->in = NULL;
 	w->thread->owes = w->thread->quiet && room > 0;
 	while (made < n && w->n_out == 0) {
-		void *out = NULL;
+		void *out;
 		int rc;
 
 		*more = !chain_stopping(c);
 		if (!*more)
 			break;
 		w->seq = first + made;
-		rc = fn(NULL, &out, w);
+		w->made = NULL;
+		rc = fn(NULL, &w->made, w);
+		out = w->made;
 		if (likely((rc | (int)w->odd) == 0 && put < room)) {
 			ring_put(&q->ring, at + put, out);
 			put++;
@@ -355,9 +399,12 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 		} else if (settle(w, NULL, out, rc) == ENDED) {
 			*more = false;
 			break;
+		} else {
+			w->in = NULL;
 		}
 		made++;
 	}
+	w->in = w;
 	add_owned(&w->tally.done, put);
 	add_owned(&w->tally.gave, put);
 	return made;
@@ -385,7 +432,7 @@ static void run_flush(leat_worker *w)
 {
 	int rc;
 
-	w->in = w; /* which no item is */
+	w->in = w;
 	w->attempt = 0;
 	rc = w->stage->row.flush(w);
 	if (rc >= 0 && w->odd & ODD_LOST)
@@ -414,5 +461,97 @@ void item_flush(leat_worker *w)
 	}
 	w->seq = w->run_pos;
 	run_flush(w);
+	outputs_give(w, end);
+}
+
+void flush_ended(leat_worker *w)
+{
+	item_note_failure(w, LEAT_ETHREAD);
+	w->odd = 0;
+	chain_halt(w->stage->chain, HALT_FAILED);
+	held_cancel(w);
+	outputs_give(w, w->stage->order == NULL ? 0 : w->run_pos + 1);
+}
+
+/* settle_ended settles the attempt that has not come to its end. */
+static void settle_ended(leat_worker *w)
+{
+	const leat_chain *c = w->stage->chain;
+	void *in = w->in;
+	void *out = w->made;
+	int rc = LEAT_ETHREAD;
+
+	if (c->hooks.ended != NULL)
+		rc = c->hooks.ended(in, &out, w);
+	settle(w, in, out, rc);
+	w->undoable = false;
+}
+
+/* note_ended is for a thread that has ended in opts.failed, which has not kept
+ * the item then; or in a destructor or a key. */
+static void note_ended(leat_worker *w)
+{
+	void *in = w->in == w ? NULL : w->in;
+
+	w->in = w;
+	w->odd = 0;
+	item_note_failure(w, LEAT_ETHREAD);
+	edge_free(w->stage->in, in);
+}
+
+/*
+ * count_ended adds what a batch would have added at its end. For a source the
+ * calls that made something count, and what was put into the queue directly is
+ * all that is done and not counted so.
+ */
+static void count_ended(leat_worker *w, size_t left)
+{
+	struct tally *t = &w->tally;
+	uint64_t done;
+
+	if (stage_is_source(w->stage) && w->seq >= t->taken)
+		add_owned(&t->taken, w->seq + 1 - t->taken);
+	else if (w->stage->row.retries > 0)
+		return;
+	done = t->taken - left - t->dropped - t->failed - t->cancelled -
+	       t->done;
+	add_owned(&t->done, done);
+	if (stage_is_source(w->stage))
+		add_owned(&t->gave, done);
+}
+
+/* begun is how many items of the batch have been. */
+static size_t begun(const leat_worker *w)
+{
+	if (w->n == 0 || w->stage->row.retries > 0)
+		return w->begun;
+	return w->seq + 1 - w->pos;
+}
+
+/* end_run is where the run ends that is yet to be handed on. */
+static uint64_t end_run(const leat_worker *w)
+{
+	if (w->n > 0)
+		return w->pos + w->n;
+	return w->tried > 0 ? w->seq + 1 : w->run_pos;
+}
+
+void items_ended(leat_worker *w)
+{
+	size_t from = begun(w);
+	uint64_t end = end_run(w);
+
+	if (w->in != w && !(w->odd & ODD_SHOWN))
+		settle_ended(w);
+	else
+		note_ended(w);
+	if (w->stage->chain->hooks.ended == NULL)
+		chain_halt(w->stage->chain, HALT_FAILED);
+	held_ended(w);
+	count_ended(w, w->n == 0 ? 0 : w->n - from);
+	if (w->n > 0 && w->stage->row.retries == 0)
+		run_plain(w, from);
+	else if (w->n > 0)
+		run_retryable(w);
 	outputs_give(w, end);
 }

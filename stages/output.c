@@ -64,12 +64,14 @@ static bool grow(leat_worker *w)
 static bool make_room(leat_worker *w)
 {
 	size_t n = w->undoable ? w->mark : w->n_out;
+	size_t left = w->n_out - n;
 
 	if (n == 0 || !may_give(w))
 		return grow(w);
-	give(w, w->out, n);
-	w->n_out -= n;
+	w->n_out = 0;
 	w->mark = 0;
+	give(w, w->out, n);
+	w->n_out = left;
 	memmove(w->out, w->out + n, w->n_out * sizeof(*w->out));
 	return true;
 }
@@ -92,12 +94,13 @@ bool output_put(leat_worker *w, void *item)
  * worker waits for its turn; if that is behind a held item of its own, the
  * chain cannot go on.
  */
-static void give_run(leat_worker *w, struct order *o, uint64_t end)
+static void give_run(
+	leat_worker *w, struct order *o, size_t n_out, uint64_t end)
 {
 	uint64_t n = end - w->run_pos;
 
 	if (!w->turn &&
-		order_give(o, w->run_pos, n, w->out, w->n_out, give, w) == 0)
+		order_give(o, w->run_pos, n, w->out, n_out, give, w) == 0)
 		return;
 	if (!w->turn && w->n_held > 0) {
 		item_note_failure(w, -ENOMEM);
@@ -105,7 +108,7 @@ static void give_run(leat_worker *w, struct order *o, uint64_t end)
 	}
 	if (!w->turn)
 		w->turn = order_enter(o, w->run_pos) == 0;
-	give(w, w->out, w->n_out);
+	give(w, w->out, n_out);
 	if (w->turn)
 		order_leave(o, w->run_pos, n, give, w);
 	w->turn = false;
@@ -114,11 +117,13 @@ static void give_run(leat_worker *w, struct order *o, uint64_t end)
 void outputs_give(leat_worker *w, uint64_t end)
 {
 	struct order *o = w->stage->order;
+	size_t n = w->n_out;
 
-	if (o != NULL && end > w->run_pos)
-		give_run(w, o, end);
-	else if (o == NULL && w->n_out > 0)
-		give(w, w->out, w->n_out);
+	/* They are not the worker's any more, if a key ends the thread. */
 	w->n_out = 0;
+	if (o != NULL && end > w->run_pos)
+		give_run(w, o, n, end);
+	else if (o == NULL && n > 0)
+		give(w, w->out, n);
 	w->run_pos = end;
 }

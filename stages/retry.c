@@ -47,11 +47,16 @@ enum outcome retry_in_place(
 	return outcome;
 }
 
-static uint64_t key_of(const leat_worker *w, const void *item)
+static uint64_t key_of(leat_worker *w, void *in, uint64_t seq)
 {
 	const leat_stage *row = &w->stage->row;
 
-	return row->key == NULL ? 0 : row->key(item, row->arg);
+	if (row->key == NULL)
+		return 0;
+	w->in = in;
+	w->seq = seq;
+	w->attempt = 0;
+	return row->key(in, row->arg);
 }
 
 static void hold(
@@ -64,6 +69,7 @@ static void hold(
 		.attempt = count,
 		.due = count > 0 ? backoff(&w->stage->row, count) : 0,
 	};
+	w->in = w;
 }
 
 /* is_first: nothing held before it has its key. */
@@ -110,6 +116,13 @@ static void unhold(leat_worker *w, size_t i)
 		(w->n_held - i) * sizeof(*w->held));
 }
 
+void held_ended(leat_worker *w)
+{
+	if (w->tried > 0)
+		unhold(w, w->tried - 1);
+	w->tried = 0;
+}
+
 /* retry_one repeats a held item, which is a run of its own. */
 static void retry_one(leat_worker *w, size_t i)
 {
@@ -119,12 +132,15 @@ static void retry_one(leat_worker *w, size_t i)
 	w->run_pos = seq;
 	if (h->attempt > 0)
 		add_owned(&w->tally.retried, 1);
+	w->tried = i + 1;
 	if (item_attempt(w, h->item, seq, h->attempt) == AGAIN) {
 		h->attempt++;
 		h->due = backoff(&w->stage->row, h->attempt);
+		w->tried = 0;
+		w->in = w;
 		return;
 	}
-	unhold(w, i);
+	held_ended(w);
 	outputs_give(w, seq + 1);
 }
 
@@ -167,15 +183,12 @@ static bool behind_its_key(const leat_worker *w, uint64_t key)
 
 void retry_run(leat_worker *w, void *in, uint64_t seq)
 {
-	uint64_t key = key_of(w, in);
+	uint64_t key = key_of(w, in, seq);
 
 	if (unlikely(w->n_held > 0) && behind_its_key(w, key)) {
 		outputs_give(w, seq);
-		settle_held(w, HELD_MAX - 1);
-		if (chain_halted(w->stage->chain))
-			item_cancel(w, in);
-		else
-			hold(w, in, seq, key, 0);
+		hold(w, in, seq, key, 0);
+		settle_held(w, HELD_MAX);
 		return;
 	}
 	if (likely(item_attempt(w, in, seq, 0) != AGAIN))

@@ -26,6 +26,9 @@ uint64_t held_low(const leat_worker *w);
 /* held_retry repeats what is due by now. */
 void held_retry(leat_worker *w);
 
+/* held_ended: the held item that was under way is settled. */
+void held_ended(leat_worker *w);
+
 /* held_cancel frees all that is held. */
 void held_cancel(leat_worker *w);
 

@@ -17,6 +17,14 @@ bool fan_inside(const leat_fan *f)
 	return w != NULL && w->stage->chain == f->chain;
 }
 
+void raise_to(uint64_t *mark, uint64_t least)
+{
+	uint64_t old = load_relaxed(mark);
+
+	while (old < least && !cas(mark, &old, least))
+		;
+}
+
 /* begin tells whether a call may start; a watched one is claimed. */
 static bool begin(leat_fan *f, struct call *c)
 {
@@ -65,7 +73,7 @@ static void fail(leat_fan *f, struct call *c, const leat_worker *w, int code)
 	if (!(c->fate & FATE_NEVER) && w->odd & ODD_SAID && w->said == code)
 		keep_text(f, c, w->text);
 	if (f->opts.flags & LEAT_FAN_STOP && !(c->fate & FATE_NEVER))
-		store_relaxed(&f->cancelled, UINT64_MAX);
+		raise_to(&f->cancelled, STOPPED);
 }
 
 static void free_in(const leat_fan *f, const struct call *c)
@@ -74,20 +82,23 @@ static void free_in(const leat_fan *f, const struct call *c)
 		return;
 	if (c->flags & CALL_IN_COPY)
 		free(call_in(f, c));
-	else if (f->opts.free_in != NULL)
+	else if (f->opts.free_in != NULL && !load_relaxed(&f->no_free))
 		f->opts.free_in(call_in(f, c));
 }
 
-static void tell(leat_fan *f, const struct call *c)
+static void tell(leat_fan *f, struct call *c)
 {
+	struct leat_handle *more = call_more(c);
 	leat_done done;
 
-	if (f->opts.done != NULL) {
+	if (f->opts.done != NULL && !(c->fate & FATE_TOLD) &&
+		!load_relaxed(&f->no_done)) {
+		c->fate |= FATE_TOLD;
 		call_show(f, c, &done, sizeof(done));
 		f->opts.done(&done, f->opts.done_arg);
 	}
-	if (c->flags & CALL_WATCHED) {
-		store_release(&c->more->state, STATE_DONE);
+	if (more != NULL && c->flags & CALL_WATCHED) {
+		store_release(&more->state, STATE_DONE);
 		bell_ring(&f->ended);
 	}
 }
@@ -101,8 +112,38 @@ static void finish(leat_fan *f, struct call *c, const leat_worker *w, int rc)
 		fail(f, c, w, rc);
 	if (rc < 0 || c->fate & FATE_PUTS)
 		fetch_add(&f->odd, 1);
+	c->fate |= FATE_OVER;
 	free_in(f, c);
 	tell(f, c);
+}
+
+/* spoil makes a failure of a call that was finished already. */
+static void spoil(leat_fan *f, struct call *c, const leat_worker *w)
+{
+	if (c->code != 0)
+		return;
+	fail(f, c, w, LEAT_ETHREAD);
+	fetch_add(&f->odd, 1);
+	if (f->opts.free_out != NULL)
+		f->opts.free_out(call_out(f, c));
+}
+
+int call_ended(void *in, void **out, leat_worker *w)
+{
+	struct call *c = in;
+	leat_fan *f = fan_of(w);
+
+	raise_to(&f->cancelled, STOPPED_EVER);
+	*out = f->opts.flags & LEAT_FAN_NEXT ? c : NULL;
+	if (!(c->fate & FATE_OVER)) {
+		finish(f, c, w, LEAT_ETHREAD);
+		return 0;
+	}
+	/* It would end the thread again, for each call that is left. */
+	store_relaxed(c->fate & FATE_TOLD ? &f->no_done : &f->no_free, 1);
+	spoil(f, c, w);
+	tell(f, c);
+	return 0;
 }
 
 static bool may_repeat(

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "stages/chain.h"
+#include "stages/guard.h"
 #include "stages/item.h"
 #include "stages/output.h"
 #include "stages/retry.h"
@@ -236,6 +237,7 @@ static void finish(struct thread *t)
 	leat_worker *w = t->home;
 
 	place_keep(t);
+	t->step = STEP_FLUSH;
 	held_cancel(w);
 	if (w->stage->row.flush != NULL && !chain_halted(w->stage->chain))
 		item_flush(w);
@@ -248,6 +250,7 @@ static void work(struct thread *t)
 	while (stage_is_source(t->home->stage) ? run_source(t) : run_items(t))
 		;
 	finish(t);
+	t->step = STEP_CLOSE;
 }
 
 /* A thread's name has 15 characters: the row's, shortened, and the index. */
@@ -283,19 +286,97 @@ static int open_state(leat_worker *w)
 	return rc;
 }
 
+/* arrive waits until the others are open too. A cancellation would act there,
+ * so row.open must not have left it enabled. */
+static void arrive(struct thread *t, int code)
+{
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+	t->opened = code == 0;
+	t->step = pool_arrive(&t->home->stage->chain->pool, code) == 0
+			  ? STEP_WORK
+			  : STEP_CLOSE;
+}
+
+static void close_state(struct thread *t)
+{
+	const leat_worker *w = t->home;
+
+	t->step = STEP_LEAVE;
+	if (t->opened && w->stage->row.close != NULL)
+		w->stage->row.close(w->state);
+}
+
+/* live is a thread's life, from the step on that it has got to. */
+static void live(void *thread)
+{
+	struct thread *t = thread;
+
+	if (t->step == STEP_OPEN)
+		arrive(t, open_state(t->home));
+	if (t->step == STEP_WORK)
+		work(t);
+	if (t->step == STEP_CLOSE)
+		close_state(t);
+	leave(t->home);
+}
+
+static void note_ended(leat_worker *w, const char *function)
+{
+	leat_error(w, LEAT_ETHREAD,
+		"%s ended its thread: let it return instead", function);
+	item_note_failure(w, LEAT_ETHREAD);
+	w->odd = 0;
+}
+
+static void work_ended(struct thread *t)
+{
+	leat_worker *w = place_of(t);
+
+	if (w != NULL) {
+		items_ended(w);
+		stage_idle(w);
+		place_leave(w);
+	}
+	visit_ended(t);
+}
+
+/*
+ * go_on is called in the place of a function that has ended the thread. It
+ * sees to it that nobody waits for what the thread was at; then the thread
+ * goes on, mostly to its end, since the chain is halted.
+ */
+static void go_on(void *thread)
+{
+	struct thread *t = thread;
+
+	t->ended = true;
+	switch (t->step) {
+	case STEP_OPEN:
+		note_ended(t->home, "the row's open");
+		arrive(t, LEAT_ETHREAD);
+		break;
+	case STEP_WORK:
+		work_ended(t);
+		break;
+	case STEP_FLUSH:
+		flush_ended(t->home);
+		t->step = STEP_CLOSE;
+		break;
+	default:
+		note_ended(t->home, "the row's close");
+		break;
+	}
+	guard(live, go_on, t);
+}
+
 void *stage_main(void *thread)
 {
 	struct thread *t = thread;
-	int opened;
 
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
 	self = t->home;
 	stage_name(t);
-	opened = open_state(t->home);
-	if (pool_arrive(&self->stage->chain->pool, opened) == 0)
-		work(t);
-	if (opened == 0 && t->home->stage->row.close != NULL)
-		t->home->stage->row.close(t->home->state);
-	leave(t->home);
+	guard(live, go_on, t);
 	return NULL;
 }
 
@@ -319,9 +400,10 @@ int stage_open(struct stage *s, uint32_t workers)
 			.low = UINT64_MAX,
 			.awaited = UINT64_MAX,
 			.grain = 1};
+		w->in = w;
 		w->out = malloc(OUT_MIN * sizeof(*w->out));
 		if (s->row.retries > 0)
-			w->held = malloc(HELD_MAX * sizeof(*w->held));
+			w->held = malloc((HELD_MAX + 1) * sizeof(*w->held));
 		if (w->out == NULL || (s->row.retries > 0 && w->held == NULL)) {
 			s->workers++;
 			return -ENOMEM;

@@ -45,6 +45,9 @@ struct stage {
 	uint64_t light;	   /* 1: visitable, and its items take little time */
 };
 
+/* How far a thread of a chain has got. */
+enum step { STEP_OPEN, STEP_WORK, STEP_FLUSH, STEP_CLOSE, STEP_LEAVE };
+
 /* A thread of a chain. */
 struct thread {
 	_Alignas(LINE) struct leat_worker *home;
@@ -59,7 +62,10 @@ struct thread {
 	uint64_t visits; /* the last number given */
 	bool quiet;	 /* what is given now may be given quietly */
 	bool owes;	 /* it was: the next stage is to be visited */
-	uint64_t clock;	 /* when it was last looked at */
+	enum step step;
+	bool opened;	/* row.open was through */
+	bool ended;	/* a function has tried to end it */
+	uint64_t clock; /* when it was last looked at */
 	struct wait in, out;
 };
 
@@ -80,6 +86,7 @@ enum odd {
 	ODD_SAID = 4,	  /* leat_error gave a text */
 	ODD_UNWANTED = 8, /* `in` was emitted, but nobody gets it */
 	ODD_EMITTED = 16, /* something was */
+	ODD_SHOWN = 32,	  /* `in` has failed, and opts.failed is shown it */
 };
 
 struct leat_worker {
@@ -87,8 +94,13 @@ struct leat_worker {
 	uint32_t index;
 	void *state; /* what row.open made */
 
-	/* The attempt under way. */
+	/*
+	 * The attempt under way. `in` is the worker itself, which no item is,
+	 * when there is none whose item is the worker's to settle; that is
+	 * kept so whenever a function of the table is called, see item.h.
+	 */
 	void *in;
+	void *made; /* its *out */
 	uint64_t seq;
 	uint32_t attempt;
 	uint32_t odd;
@@ -102,8 +114,14 @@ struct leat_worker {
 	bool turn;	  /* ordered: order_enter was passed for it */
 	bool undoable;	  /* an attempt that may be undone is under way */
 
+	/* The batch under way: its first position, how many items it has, 0 if
+	 * there is none, and how many of them a row with retries has begun. */
+	uint64_t pos;
+	size_t n, begun;
+
 	struct held *held; /* in the order in which they came */
 	size_t n_held;
+	size_t tried; /* the held item under way, from 1; or 0 */
 
 	uint64_t grain;	  /* items of a batch; anybody may read it */
 	uint64_t item_ns; /* how long an item takes, by and large */

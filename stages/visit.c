@@ -49,6 +49,20 @@ leat_worker *place_man(struct thread *t, leat_worker *home)
 	return home;
 }
 
+leat_worker *place_of(struct thread *t)
+{
+	struct leat_chain *c = t->home->stage->chain;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (uint32_t k = 0; k < c->stage[i].workers; k++) {
+			leat_worker *w = &c->stage[i].worker[k];
+
+			if (load_relaxed(&w->manned) == (uint64_t)(uintptr_t)t)
+				return w;
+		}
+	return t->home->stage->visitable ? NULL : t->home;
+}
+
 void place_leave(leat_worker *w)
 {
 	if (!w->stage->visitable)
@@ -330,6 +344,14 @@ static void come_home(struct thread *t)
 	t->home = (leat_worker *)(uintptr_t)away;
 	stage_name(t);
 	store_release(&t->away, 0);
+}
+
+void visit_ended(struct thread *t)
+{
+	t->quiet = false;
+	t->owes = false;
+	if (load_relaxed(&t->away) != 0)
+		come_home(t);
 }
 
 /* next_has_room: a visitor is not to be blocked by the stage after. */

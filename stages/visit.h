@@ -31,6 +31,10 @@ leat_worker *place_man(struct thread *t, leat_worker *home);
 /* place_leave leaves it, and wakes who should come instead. */
 void place_leave(leat_worker *w);
 
+/* place_of is the place that a thread runs in which a function of the table is
+ * called; NULL if it has left it. */
+leat_worker *place_of(struct thread *t);
+
 /* place_keep waits until the home is free and mans it for good. */
 void place_keep(struct thread *t);
 
@@ -60,5 +64,8 @@ static inline bool visit_watched(const struct stage *s)
 /* visit pays what the thread owes: it runs the stage, or wakes its threads,
  * and goes on down the chain. The thread may have another home afterwards. */
 void visit(struct thread *t, struct stage *s);
+
+/* visit_ended: the thread has left all places and has nothing to give. */
+void visit_ended(struct thread *t);
 
 #endif

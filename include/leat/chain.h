@@ -67,6 +67,24 @@
  * (std::terminate), whoever would catch it. One that leaves a row's key on the
  * thread that pushes comes out of the push, as if that item had been refused.
  * Destructors must not throw.
+ *
+ * Ending a thread: a function of the table that ends its thread (pthread_exit)
+ * instead of returning fails the chain with LEAT_ETHREAD, whatever the row's
+ * policy, and the report names the row that it belongs to. An item under way
+ * counts as failed, as if fn had returned that code at its last attempt; what
+ * it has set *out to is freed. All other items are freed as after any failure;
+ * close still gets every state, and nobody waits for ever. An open that does so
+ * fails leat_open; after a close, leat_close returns the code, and no item is
+ * lost. A key or a destructor must not do it: the items that it was called for
+ * may then be lost, though never freed twice. The thread itself lives on until
+ * the chain has no more use for it. Objects of C++ are destroyed on the way
+ * out, but a function that is noexcept, or that catches everything and does not
+ * throw it on, ends the process.
+ *
+ * Threads of a chain cannot be cancelled: pthread_cancel is left pending. A
+ * function may enable it (pthread_setcancelstate) around a call of its own that
+ * blocks, and has then ended its thread; it disables it again before it
+ * returns.
  */
 #ifndef LEAT_CHAIN_H
 #define LEAT_CHAIN_H

@@ -34,7 +34,10 @@ extern "C" {
 	X(LEAT_ESIZE, -20007, "a size or count is zero or absurdly large") \
 	X(LEAT_ERETURN, -20008,                                            \
 		"a stage function returned a value that "                  \
-		"means nothing there")
+		"means nothing there")                                     \
+	X(LEAT_ETHREAD, -20009,                                            \
+		"a function ended its thread: let it return "              \
+		"instead")
 
 enum leat_error_code {
 #define LEAT_ERROR_ENUM(name, value, text) name = value,

@@ -39,10 +39,16 @@
  * so a call must not wait until another one has run, unless that was made after
  * it had started.
  *
- * The function must return: a call that ends its thread (pthread_exit) takes
- * the fan with it. An exception that leaves it, or open, close or done, ends
- * the process (std::terminate), whoever would catch it. What runs at the
- * barrier, free_out and leat_apply's function, must not throw.
+ * The function must return. A call that ends its thread (pthread_exit), or
+ * whose done or free_in does, fails with LEAT_ETHREAD and stops the fan for
+ * good: calls that have not started fail with -ECANCELED, and new ones are
+ * refused with LEAT_ETHREAD. Every barrier and leat_next still returns what it
+ * would, and nobody waits for ever. A done, or a free_in, that has done so is
+ * not called any more. What <leat/chain.h> says of C++ and of pthread_cancel
+ * holds here too. An exception that leaves the function, or open, close or
+ * done, ends the process (std::terminate), whoever would catch it. What runs at
+ * the barrier, free_out and leat_apply's function, must neither throw nor end
+ * its thread.
  */
 #ifndef LEAT_FAN_H
 #define LEAT_FAN_H
@@ -204,10 +210,10 @@ static inline int leat_fan_open(leat_fan **fan, const leat_fan_opts *opts)
  * gets the very pointer (see free_in above), or, when it is NULL, the key.
  * Returns 0; -EEXIST when a call with this key is in flight, that is, made
  * since the last barrier, unless LEAT_FAN_REPLACE; -ECANCELED after a failure
- * with LEAT_FAN_STOP; -EDEADLK when the queue is full and the caller itself is
- * in the way: from inside a call of this fan, and with LEAT_FAN_NEXT when
- * nobody else calls leat_next (if nobody at all has, after five seconds);
- * -ENOMEM; -EINVAL without a key.
+ * with LEAT_FAN_STOP; LEAT_ETHREAD once a call has ended its thread; -EDEADLK
+ * when the queue is full and the caller itself is in the way: from inside a
+ * call of this fan, and with LEAT_FAN_NEXT when nobody else calls leat_next (if
+ * nobody at all has, after five seconds); -ENOMEM; -EINVAL without a key.
  */
 LEAT_API int leat_call(
 	leat_fan *fan, leat_key key, const void *in, size_t size);
@@ -340,7 +346,8 @@ LEAT_API void leat_fan_cancel(leat_fan *fan);
 
 /*
  * leat_fan_close is a barrier, then joins the workers and frees the fan, its
- * results and its handles. Returns as leat_fan_wait does; from inside a call
+ * results and its handles. Returns as leat_fan_wait does, or LEAT_ETHREAD if
+ * opts.close has ended its thread; from inside a call
  * of the fan it does nothing but return -EDEADLK: call leat_fan_cancel there.
  * No other thread may be in a call on the fan, or make one. NULL is fine.
  */

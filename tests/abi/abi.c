@@ -98,7 +98,8 @@ _Static_assert(LEAT_STOP == 0 && LEAT_SKIP == 1, "policies");
 _Static_assert(LEAT_EROWS == -20001 && LEAT_ENAME == -20002 &&
 		       LEAT_ETWICE == -20003 && LEAT_EFN == -20004 &&
 		       LEAT_ESOURCE == -20005 && LEAT_EFLAGS == -20006 &&
-		       LEAT_ESIZE == -20007 && LEAT_ERETURN == -20008,
+		       LEAT_ESIZE == -20007 && LEAT_ERETURN == -20008 &&
+		       LEAT_ETHREAD == -20009,
 	"codes");
 
 #define NEWER 64 /* bytes that a newer header may have added */

@@ -6,7 +6,7 @@ TESTS += test-cxx
 TESTS_ASAN += test-cxx
 
 CXX_BIN	:= $(BUILD)/tests/cxx
-CXX_TESTS := $(CXX_BIN)/fan $(CXX_BIN)/throw
+CXX_TESTS := $(CXX_BIN)/ended $(CXX_BIN)/fan $(CXX_BIN)/throw
 
 $(CXX_TESTS): $(CXX_BIN)/%: tests/cxx/%.cpp $(LIB_A) $(HEADERS)
 	@mkdir -p $(@D)

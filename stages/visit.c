@@ -354,21 +354,15 @@ void visit_ended(struct thread *t)
 		come_home(t);
 }
 
-/* next_has_room: a visitor is not to be blocked by the stage after. */
-static bool next_has_room(const struct stage *s)
-{
-	return s->out->n != 1 || has_room(s->out->queue[0]);
-}
-
-/* run_place takes through what is there, as long as the next stage has room. */
+/* run_place takes through what is there. When the stage after is full, this
+ * waits as the place's own thread would. */
 static void run_place(leat_worker *w)
 {
-	struct stage *s = w->stage;
 	uint64_t pos;
 	size_t n;
 
 	add_owned(&w->visits, 1);
-	for (int i = 0; i < BATCHES && next_has_room(s); i++) {
+	for (int i = 0; i < BATCHES; i++) {
 		uint64_t grain = w->grain;
 
 		if (stage_take(w, &n, &pos) != 0)

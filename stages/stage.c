@@ -33,6 +33,8 @@ leat_queue *stage_input(const leat_worker *w)
 	125 /* an item is light: a few dozen are no wake-up's worth */
 #endif
 
+#define ROUNDS 64 /* of the first place, until the chain is split anew */
+
 /*
  * adapt fits the grain to how long an item takes, so that no worker sits on
  * work that another could do. It shrinks at once and doubles at most.
@@ -76,8 +78,11 @@ void stage_account(leat_worker *w, size_t n)
 		me->out.spent = 0;
 	}
 	add_owned(&t->busy_ns, elapsed);
-	if (n > 0)
-		adapt(w, n, elapsed);
+	if (n == 0)
+		return;
+	adapt(w, n, elapsed);
+	if (w->stage->index == 0 && w->index == 0 && ++w->rounds % ROUNDS == 0)
+		visit_split(w->stage->chain);
 }
 
 /* how_many to take: more than a grain when that leaves plenty for everybody

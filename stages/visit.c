@@ -9,11 +9,13 @@
 #define VISIT_NS UINT64_C(100000000)
 #define TICK	 LEAT_MS
 #define CHANCE	 (10 * LEAT_US)
+#define PART_NS	 1
 #else
 #define LIGHT_NS 12		 /* an item that takes longer is not light */
 #define VISIT_NS 4000		 /* more work than this is for other threads */
 #define TICK	 (10 * LEAT_MS)	 /* of a watcher */
 #define CHANCE	 (200 * LEAT_US) /* for visitors to come, after a yield */
+#define PART_NS	 16		 /* per item: less is not worth a thread */
 #endif
 #define BATCHES 8 /* at most in a place at a time */
 #define SWEEPS	4 /* down the chain, at most in one visit */
@@ -229,7 +231,7 @@ static bool is_spared(const leat_worker *w)
 {
 	const struct stage *s = w->stage;
 
-	return s->visitable && s->index > 0 &&
+	return s->visitable && s->index > 0 && !load_relaxed(&s->apart) &&
 	       is_worth(w, load_relaxed(&s[-1].worker[0].grain));
 }
 
@@ -305,7 +307,7 @@ bool place_yield(leat_worker *w)
 	struct stage *s = w->stage;
 	leat_queue *q;
 
-	if (likely(load_relaxed(&s->asked) == 0))
+	if (likely(load_relaxed(&s->asked) == 0) || load_relaxed(&s->apart))
 		return false;
 	q = stage_input(w);
 	if (!is_light(w) || queue_over(q) || !has_room(q))
@@ -323,13 +325,55 @@ bool visit_welcome(struct stage *s, size_t n)
 	struct stage *next = s + 1;
 
 	if (s->index + 1 == s->chain->n || !next->visitable ||
-		!is_worth(&next->worker[0], n))
+		load_relaxed(&next->apart) || !is_worth(&next->worker[0], n))
 		return false;
 	if (load_relaxed(&next->watching) != 0)
 		return true;
 	if (load_relaxed(&next->asked) == 0 && is_light(&next->worker[0]))
 		store_relaxed(&next->asked, 1);
 	return false;
+}
+
+/* light_ns is how long an item takes through all stages of a chain that are all
+ * light; else 0. On another core than its neighbours a stage takes longer. */
+static uint64_t light_ns(const struct leat_chain *c)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct stage *s = &c->stage[i];
+		uint64_t ns = load_relaxed(&s->worker[0].least_ns);
+
+		if (ns == 0 || ns > 2 * LIGHT_NS || (i > 0 && !s->visitable))
+			return 0;
+		total += ns;
+	}
+	return total;
+}
+
+/*
+ * visit_split: visits alone would run a chain of light stages on one thread.
+ * So it is split into parts of equal work, at most one for each processor, and
+ * none too small to be worth the lines that move between them: the first stage
+ * of each but the first is not visited.
+ */
+void visit_split(struct leat_chain *c)
+{
+	uint64_t total, parts, before = 0, k = 1;
+
+	total = light_ns(c);
+	parts = total / PART_NS;
+	if (parts > c->crew.cpus)
+		parts = c->crew.cpus;
+	for (size_t i = 0; i < c->n; i++) {
+		struct stage *s = &c->stage[i];
+		bool apart = k < parts && before * parts >= total * k;
+
+		if (load_relaxed(&s->apart) != apart)
+			store_relaxed(&s->apart, apart);
+		k += apart;
+		before += load_relaxed(&s->worker[0].least_ns);
+	}
 }
 
 /* come_home ends a visit. If somebody has taken the home meanwhile, there is

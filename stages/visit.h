@@ -55,6 +55,10 @@ bool place_yield(leat_worker *w);
  * that is but for its threads being awake, they are asked to make way. */
 bool visit_welcome(struct stage *s, size_t n);
 
+/* visit_split says which light stages keep their threads all the same. For the
+ * first place of the first stage to call every now and then. */
+void visit_split(struct leat_chain *c);
+
 /* visit_watched: a thread of the stage sleeps in ticks. */
 static inline bool visit_watched(const struct stage *s)
 {

@@ -10,6 +10,7 @@
 #define PAUSES	 10 /* about a quarter of a microsecond */
 #define YIELDS	 2
 #define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
+#define CROWDED	 (4 * LEAT_US)	/* a yield this long has let others run */
 
 uint64_t leat_now(void)
 {
@@ -80,45 +81,64 @@ static bool may_be_patient(uint64_t others, const struct wait *w)
 }
 
 /*
+ * yield lets others run. Where threads of a crew come to run in turns on one
+ * processor, though there is one for each, yields keep them there; but who
+ * sleeps is woken on one that is free. So a long yield notes that.
+ */
+static void yield(struct wait *w, uint64_t *now)
+{
+	uint64_t before = *now;
+
+	sched_yield();
+	*now = leat_now();
+	w->crowded = *now - before > CROWDED && w->crew != NULL &&
+		     load_relaxed(&w->crew->awake) <= w->crew->cpus;
+}
+
+/*
  * yield_patiently yields for as long as it would take to be woken. The two
  * sides of a queue then seldom sleep in turns, each until the other has found
  * it full, or empty. A few threads at a time are enough for that; more would
  * but keep others from running.
  */
 static bool yield_patiently(leat_queue *q, bool (*ready)(void *), void *ctx,
-	uint64_t from, const struct wait *w)
+	uint64_t now, struct wait *w)
 {
 	uint64_t *patient = w->crew != NULL ? &w->crew->patient : &q->patient;
-	uint64_t until = from + PATIENCE;
+	uint64_t until = now + PATIENCE;
 	bool is_ready = false;
 
 	if (until > w->deadline)
 		until = w->deadline;
 	if (may_be_patient(fetch_add(patient, 1), w)) {
 		do {
-			sched_yield();
+			yield(w, &now);
 			is_ready = ready(ctx);
-		} while (!is_ready && leat_now() < until);
+		} while (!is_ready && now < until);
 	}
 	fetch_add(patient, UINT64_MAX);
 	return is_ready;
 }
 
 /* spin waits awake, from now on, for a while. */
-static bool spin(leat_queue *q, bool (*ready)(void *), void *ctx, uint64_t from,
-	const struct wait *w)
+static bool spin(leat_queue *q, bool (*ready)(void *), void *ctx, uint64_t now,
+	struct wait *w)
 {
 	for (int i = 0; i < PAUSES; i++) {
 		if (ready(ctx))
 			return true;
 		cpu_pause();
 	}
+	if (w->crowded) {
+		w->crowded = false;
+		return false;
+	}
 	for (int i = 0; i < YIELDS; i++) {
-		sched_yield();
+		yield(w, &now);
 		if (ready(ctx))
 			return true;
 	}
-	return yield_patiently(q, ready, ctx, from, w);
+	return yield_patiently(q, ready, ctx, now, w);
 }
 
 static void doze_off(struct wait *w)

@@ -46,6 +46,7 @@ struct wait {
 	uint64_t deadline; /* 0: do not wait */
 	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
 	struct crew *crew; /* NULL: not a chain's thread */
+	bool crowded;	   /* sleep, to be woken elsewhere */
 	bool spared;	   /* others may do what it waits for in its stead */
 	/* Called, unless NULL, before a thread sleeps, when it is no longer
 	 * counted as awake; what it puts into the queue is then found. */

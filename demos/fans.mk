@@ -28,7 +28,7 @@ $(DEMO_CURL): $(DEMO_BIN)/%: $(BUILD)/demos/%.o $(LIB_A)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(shell pkg-config --libs libcurl)
 
 test-demos-fans: $(DEMO_FANS)
-	@$(RUN) 'demos/test-primes $(DEMO_BIN)/primes' \
+	@$(RUN) 'demos/test-primes $(DEMO_BIN)/primes README.md' \
 		'$(DEMO_BIN)/climate $(if $(SAN),15,6)' \
 		'$(DEMO_BIN)/nbody $(if $(SAN),100,400) 10'
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* primes: a star for each prime number below 1000, by 1000 concurrent calls. */
-#include <stdio.h>
-#include <leat.h>
+/* primes: of 1000 large numbers, a star for each that is prime. A call each. */
+#include "twin.h"
+
+#define FIRST 1000000000000
+#define LAST  1000000000999
 
 static int is_prime(void *in, void *out, leat_worker *w)
 {
@@ -9,18 +11,39 @@ static int is_prime(void *in, void *out, leat_worker *w)
 
 	while (d * d <= n && n % d != 0)
 		d++;
-	*(char *)out = n >= 2 && d * d > n ? '*' : '.';
+	*(char *)out = d * d > n ? '*' : '.';
 	return 0;
 }
 
-int main(void)
+static int primes(char *stars)
 {
-	char stars[1001] = "";
 	leat_fan_opts opts = {.fn = is_prime, .out_size = 1};
 	leat_fan *fan;
 	int rc = leat_fan_open(&fan, &opts);
 
-	for (uint64_t n = 0; n < 1000 && rc == 0; n++)
-		rc = leat_call_into(fan, &stars[n], &n, sizeof(n));
-	return rc < 0 || leat_fan_close(fan) < 0 || puts(stars) < 0;
+	for (uint64_t n = FIRST; n <= LAST && rc == 0; n++)
+		rc = leat_call_into(fan, stars++, &n, sizeof(n));
+	return rc < 0 ? rc : leat_fan_close(fan);
+}
+
+static void serially(char *stars)
+{
+	for (uint64_t n = FIRST; n <= LAST; n++)
+		is_prime(&n, stars++, NULL);
+}
+
+int main(void)
+{
+	char stars[LAST - FIRST + 2] = "", twins[sizeof(stars)] = "";
+	uint64_t start = leat_now();
+	double took;
+
+	if (primes(stars) < 0)
+		return 1;
+	took = since(start);
+	start = leat_now();
+	serially(twins);
+	puts(stars);
+	return compare(
+		"primes", took, since(start), stars, twins, sizeof(stars));
 }

@@ -620,6 +620,53 @@ Test(fan, appends_do_not_vanish)
 	leat_fan_close(fan);
 }
 
+/* A table in a table, of which an update overwrites several entries. */
+struct nest {
+	struct {
+		uint64_t cell[10];
+	} row[10];
+};
+
+static void update(void *table, const void *value, size_t size)
+{
+	uint64_t *row = table;
+	uint64_t n;
+
+	memcpy(&n, value, size);
+	for (int i = 0; i < 5; i++)
+		row[i] = n;
+}
+
+static int write_nested(void *in, void *out, leat_worker *w)
+{
+	struct nest *nest = leat_arg(w);
+	uint64_t n = *(uint64_t *)in, value = n + 1;
+	uint64_t *row = nest->row[n / 10].cell;
+
+	(void)out;
+	leat_apply(w, update, row, &value, 8);
+	return leat_put(w, &row[n % 10], &value, 8);
+}
+
+Test(fan, updates_and_nested_writes_do_not_vanish)
+{
+	struct nest nest = {0}, serial = {0};
+	leat_fan_opts opts = {.fn = write_nested, .arg = &nest, .workers = 3};
+	leat_fan *fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < 100; n++) {
+		uint64_t *row = serial.row[n / 10].cell, value = n + 1;
+
+		leat_call(fan, leat_u64(n), NULL, 0);
+		update(row, &value, 8);
+		row[n % 10] = value;
+	}
+	cr_assert_eq(nest.row[9].cell[9], 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(memcmp(&nest, &serial, sizeof(nest)), 0);
+	leat_fan_close(fan);
+}
+
 static leat_fan *again_fan;
 static int again_rc[3];
 
@@ -882,6 +929,21 @@ Test(fan, every_worker_has_its_state)
 		cr_assert_eq(result_of(fan, leat_u64(n)), 1);
 	leat_fan_close(fan);
 	cr_assert_eq(closed, 3);
+}
+
+/* Each open counts; that the processors are counted right has tests of its
+ * own. */
+Test(fan, without_a_number_every_processor_has_a_worker)
+{
+	leat_fan_opts opts = {.fn = use_state,
+		.out_size = 8,
+		.open = open_state,
+		.close = close_state};
+	leat_fan *fan = open_fan(&opts);
+
+	cr_assert_eq(opened, pool_cpus());
+	leat_fan_close(fan);
+	cr_assert_eq(closed, pool_cpus());
 }
 
 static int open_fails(void **state, leat_worker *w)

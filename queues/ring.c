@@ -74,12 +74,12 @@ static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
 static int64_t room(struct ring *r, uint64_t pos, size_t n)
 {
 	int64_t left =
-		(int64_t)(r->capacity - pos + load_relaxed(&r->head_cache));
+		(int64_t)(r->capacity - pos + load_acquire(&r->head_cache));
 
 	if (left < (int64_t)n) {
 		uint64_t head = load_acquire(&r->head);
 
-		store_relaxed(&r->head_cache, head);
+		store_release(&r->head_cache, head);
 		left = (int64_t)(r->capacity - pos + head);
 	}
 	if (left > (int64_t)r->capacity)

@@ -82,14 +82,6 @@ static bool any_free(const struct stage *s)
 	return false;
 }
 
-static bool ready_to_run(void *home)
-{
-	const leat_worker *w = home;
-
-	return queue_ready_to_take(stage_input(w)) &&
-	       (!w->stage->visitable || any_free(w->stage));
-}
-
 static bool is_free(void *home)
 {
 	const leat_worker *w = home;
@@ -216,6 +208,36 @@ static bool end_watch(struct stage *s)
 	return !begin_watch(s);
 }
 
+/* is_unwatched: there are visitors, and no thread that would help them. One of
+ * those that sleep shall; if there is but one thread, it is where they wait. */
+static bool is_unwatched(const struct stage *s)
+{
+	return s->workers > 1 && s->visitable &&
+	       load_relaxed(&s->watching) == 0 && any_visitor(s);
+}
+
+/*
+ * pass_watch: whoever goes to run items may get stuck, or blocked, as visitors
+ * may. So it wakes another thread, which will watch; or, if that finds an item
+ * instead, passes it on in its turn.
+ */
+/* model: visit.pml await */
+static void pass_watch(struct stage *s)
+{
+	fence_full();
+	if (is_unwatched(s))
+		park_post(&s->in->queue[0]->not_empty);
+}
+
+static bool ready_to_run(void *home)
+{
+	const leat_worker *w = home;
+
+	return (queue_ready_to_take(stage_input(w)) &&
+		       (!w->stage->visitable || any_free(w->stage))) ||
+	       is_unwatched(w->stage);
+}
+
 /* is_worth: n items are less work than a wake-up. One long batch, which may
  * have been the scheduler's doing, does not count. */
 static bool is_worth(const leat_worker *w, size_t n)
@@ -292,6 +314,7 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	}
 	if (watch)
 		store_release(&s->watching, 0);
+	pass_watch(s);
 }
 
 /* is_light is far enough from that not to change its mind at every batch. */

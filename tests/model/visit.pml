@@ -18,7 +18,8 @@
  *
  * Parameters: SOURCES, PLACES (of the stage, each with a thread), ITEMS (of
  * each source), GRAIN (of a single source), EARLY, HASTY, and
- *	MEET		the function waits until the next item has been made
+ *	MEET		the function waits until so many more items have been
+ *			made
  *	RELY		the same, but with every second item, first, until the
  *			next one is done
  *	ECHO		a source waits, before it makes an item, until all those
@@ -279,7 +280,7 @@ inline run_fn()
 	fi;
 #endif
 #if defined(MEET)
-	made_all > pos + 1 || made_all == N;
+	made_all > pos + MEET || made_all == N;
 #elif defined(RELY)
 	if
 	:: pos % 2 == 1 -> made_all > pos + 1 || made_all == N
@@ -336,6 +337,23 @@ inline any_visitor()
 	if
 	:: other == NONE -> visitor_at(SOURCES + 1)
 	:: else
+	fi
+#endif
+}
+
+/* visit.c:ready_to_run */
+inline look_to_run()
+{
+	ready = CAN_TAKE;
+	free = ANY_FREE;
+	atomic { ready = ready && free; free = 0 }
+#if PLACES > 1 && !defined(NO_PASS) && !defined(PASS_ONCE)
+	/* visit.c:is_unwatched */
+	if
+	:: !ready && watching == 0 ->
+		any_visitor();
+		atomic { ready = other != NONE; other = NONE; other_away = 0 }
+	:: ready || watching == 1
 	fi
 #endif
 }
@@ -612,10 +630,7 @@ again_await:
 		atomic { DRAINED(me); waiters++ }
 		if
 		:: yield -> ready = ended
-		:: else ->
-			ready = CAN_TAKE;
-			free = ANY_FREE;
-			atomic { ready = ready && free; free = 0 }
+		:: else -> look_to_run()
 		fi;
 		if
 		:: ready -> ready = 0; park_retract(); break
@@ -628,10 +643,7 @@ again_await:
 		park_retract();
 		if
 		:: yield -> ready = ended
-		:: else ->
-			ready = CAN_TAKE;
-			free = ANY_FREE;
-			atomic { ready = ready && free; free = 0 }
+		:: else -> look_to_run()
 		fi;
 		if
 		:: ready -> ready = 0; break
@@ -683,6 +695,23 @@ again_await:
 	:: watch -> watch = 0; store(me, A_WATCH, 0)
 	:: else
 	fi;
+#if PLACES > 1 && !defined(NO_PASS)
+	/* visit.c:pass_watch */
+	atomic {
+		DRAINED(me);
+		ready = watching == 0
+	}
+	if
+	:: ready ->
+		any_visitor();
+		if
+		:: other != NONE -> park_post()
+		:: else
+		fi;
+		atomic { ready = 0; other = NONE; other_away = 0 }
+	:: else
+	fi;
+#endif
 	/* stage.c:run_items: a wake that came meanwhile is passed on */
 	if
 	:: way -> way = 0; queue_chain()

@@ -78,7 +78,7 @@ long-stress: $(STRESS) $(STRESS_P) $(SOAK)
 		'$(STRESS_BIN)/chains -t 120' \
 		'$(STRESS_BIN)/chains-perturbed -t 120' \
 		'$(STRESS_BIN)/errors_meet_bounds -n 10000 -k 1' \
-		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 1000 -k 10' \
+		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n 9600 -k 10' \
 		'$(STRESS_BIN)/queues -x 50' \
 		'$(STRESS_BIN)/queues-perturbed -x 10' \
 		'$(STRESS_BIN)/linear -n 200000' \

@@ -8,6 +8,7 @@
 /* A source of N items, which counts what it made; then light rows. */
 struct light {
 	uint64_t made, sum, waited;
+	bool all;      /* not just visitors wait */
 	uint64_t next; /* of the last row, in order */
 };
 
@@ -142,20 +143,20 @@ static int wait_for_many(void *in, void **out, leat_worker *w)
 	uint64_t n = (uintptr_t)in;
 
 	if (n % 2000 < 500 && n > 500 && n < N - 3000 &&
-		load_relaxed(&w->thread->away) != 0) {
+		(l->all || load_relaxed(&w->thread->away) != 0)) {
 		await_at_least(&l->made, n + 2500);
 		count_up(&l->waited);
 	}
 	return add_number(in, out, w);
 }
 
-TEST(visit, several_visitors_may_wait_for_an_earlier_stage)
+static void wait_in_all_places(bool all)
 {
 	uint64_t waited = 0;
 
 	for (int round = 0; round < 20 || (waited == 0 && round < 300);
 		round++) {
-		struct light l = {.made = 0};
+		struct light l = {.all = all};
 		leat_stage rows[2] = {
 			{.name = "make",
 				.source = make_number,
@@ -173,6 +174,17 @@ TEST(visit, several_visitors_may_wait_for_an_earlier_stage)
 		waited += l.waited;
 	}
 	cr_assert_gt(waited, 0);
+}
+
+TEST(visit, several_visitors_may_wait_for_an_earlier_stage)
+{
+	wait_in_all_places(false);
+}
+
+/* Who watches goes to run items, and waits there itself: another must watch. */
+TEST(visit, visitors_and_workers_may_wait_for_an_earlier_stage)
+{
+	wait_in_all_places(true);
 }
 
 static int wait_at_gate(void *in, void **out, leat_worker *w)

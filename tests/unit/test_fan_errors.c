@@ -62,13 +62,13 @@ Test(fan_errors, each_call_has_its_own_with_key_code_and_text)
 		else
 			cr_assert_null(out);
 	}
-	for (int found = memset(&done, 0, sizeof(done)) == NULL;
-		leat_each(fan, &done) == 0;) {
+	memset(&done, 0, sizeof(done));
+	for (unsigned found = 0; leat_each(fan, &done) == 0;) {
 		if (done.code == 0)
 			continue;
 		found++;
 		cr_assert_eq(leat_done_u64(&done), 3 * found);
-		snprintf(text, sizeof(text), "%d is a multiple of three",
+		snprintf(text, sizeof(text), "%u is a multiple of three",
 			3 * found);
 		cr_assert_str_eq(done.text, text);
 	}

@@ -209,10 +209,11 @@ static bool end_watch(struct stage *s)
 }
 
 /* is_unwatched: there are visitors, and no thread that would help them. One of
- * those that sleep shall; if there is but one thread, it is where they wait. */
+ * those that sleep shall; if there is but one thread, it is where they wait.
+ * Nobody visits the first stage. */
 static bool is_unwatched(const struct stage *s)
 {
-	return s->workers > 1 && s->visitable &&
+	return s->index > 0 && s->workers > 1 && s->visitable &&
 	       load_relaxed(&s->watching) == 0 && any_visitor(s);
 }
 
@@ -382,10 +383,10 @@ static uint64_t light_ns(const struct leat_chain *c)
  */
 void visit_split(struct leat_chain *c)
 {
-	uint64_t total, parts, before = 0, k = 1;
+	uint64_t total = light_ns(c);
+	uint64_t parts = total / PART_NS;
+	uint64_t before = 0, k = 1;
 
-	total = light_ns(c);
-	parts = total / PART_NS;
 	if (parts > c->crew.cpus)
 		parts = c->crew.cpus;
 	for (size_t i = 0; i < c->n; i++) {

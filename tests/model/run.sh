@@ -115,7 +115,7 @@ explore()
 		cat spin.log cc.log 2>/dev/null
 		result=BROKEN
 	fi
-	states=$(field ' ([0-9]+) states, stored')
+	states=$(awk '/ states, stored/ { printf "%d", $1 }' pan.log)
 	printf '%-7s %-6s %10s %6s %7s %6s  %s\n' "$result" "$name" \
 		"${states:--}" "$(field 'depth reached ([0-9]+)')" \
 		"$(field ' ([0-9.]+).total actual memory')" \

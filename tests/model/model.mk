@@ -2,7 +2,7 @@
 #
 #   make model		the models of what threads hand each other: all their
 #			states, and faults that must be caught; five minutes
-#   make model-long	larger ones: half an hour or more, and 6 GB
+#   make model-long	larger ones: an hour or more, and 6 GB
 #   make deps-model	install what checks them
 
 DEPS_MODEL := spin gcc

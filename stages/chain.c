@@ -303,12 +303,14 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 }
 
 /* model: chain.pml chain_halt */
-void chain_halt(leat_chain *c, enum halt why)
+void chain_halt(leat_chain *c)
 {
-	uint64_t no = HALT_NO;
+	uint64_t before = load_relaxed(&c->over);
 
-	if (!cas(&c->halted, &no, why))
-		return;
+	do {
+		if (before & OVER_HALTED)
+			return;
+	} while (!cas(&c->over, &before, before | OVER_HALTED));
 	for (size_t i = 0; i <= c->n; i++)
 		edge_cancel(&c->edge[i]);
 	for (size_t i = 0; i < c->n; i++)
@@ -327,7 +329,7 @@ int chain_code(leat_chain *c)
 
 void leat_cancel(leat_chain *c)
 {
-	chain_halt(c, HALT_CANCELLED);
+	chain_halt(c);
 }
 
 void leat_end(leat_chain *c)
@@ -338,7 +340,7 @@ void leat_end(leat_chain *c)
 
 void leat_stop(leat_chain *c)
 {
-	store_release(&c->stopped, 1);
+	fetch_or(&c->over, OVER_STOPPED);
 	leat_end(c);
 }
 

@@ -18,8 +18,11 @@
 #include "stages/pool.h"
 #include "stages/stage.h"
 
-/* Why a chain is halted: everything in flight is freed. */
-enum halt { HALT_NO, HALT_CANCELLED, HALT_FAILED };
+/* What has come over a chain. */
+enum over {
+	OVER_STOPPED = 1, /* leat_stop: no more input is wanted */
+	OVER_HALTED = 2	  /* cancelled or failed: what is in flight is freed */
+};
 
 /* Who pulls: 0 nobody so far, PULLERS_MANY several, else one thread. */
 #define PULLERS_MANY UINT64_MAX
@@ -43,8 +46,7 @@ struct leat_chain {
 	struct hooks hooks;
 	struct thread *thread;
 	/* Written when the state changes. */
-	_Alignas(LINE) uint64_t halted; /* enum halt */
-	uint64_t stopped;		/* leat_stop was called */
+	_Alignas(LINE) uint64_t over; /* enum over */
 	uint64_t puller;
 	struct fail fail;
 	/* Workers that wait to retry, or threads in leat_wait. */
@@ -59,20 +61,20 @@ int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
 	const leat_opts *opts, const struct hooks *hooks, leat_report *r);
 
 /* chain_halt stops everything at once and wakes every blocked thread. */
-void chain_halt(leat_chain *c, enum halt why);
+void chain_halt(leat_chain *c);
 
 /* chain_code is what a halted chain returns: its failure or -ECANCELED. */
 int chain_code(leat_chain *c);
 
 static inline bool chain_halted(const leat_chain *c)
 {
-	return unlikely(load_relaxed(&c->halted) != HALT_NO);
+	return unlikely(load_relaxed(&c->over) & OVER_HALTED);
 }
 
 /* chain_stopping: no more input is wanted. */
 static inline bool chain_stopping(const leat_chain *c)
 {
-	return chain_halted(c) || unlikely(load_relaxed(&c->stopped));
+	return unlikely(load_relaxed(&c->over) != 0);
 }
 
 #endif

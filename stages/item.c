@@ -76,7 +76,7 @@ static void fail_worker(leat_worker *w, int code)
 {
 	item_note_failure(w, code);
 	if (w->stage->row.on_error == LEAT_STOP)
-		chain_halt(w->stage->chain, HALT_FAILED);
+		chain_halt(w->stage->chain);
 }
 
 /*
@@ -101,7 +101,7 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 	if (!(kept & LEAT_TOOK))
 		edge_free(w->stage->in, in);
 	if (w->stage->row.on_error == LEAT_STOP)
-		chain_halt(c, HALT_FAILED);
+		chain_halt(c);
 	return SETTLED;
 }
 
@@ -468,7 +468,7 @@ void flush_ended(leat_worker *w)
 {
 	item_note_failure(w, LEAT_ETHREAD);
 	w->odd = 0;
-	chain_halt(w->stage->chain, HALT_FAILED);
+	chain_halt(w->stage->chain);
 	held_cancel(w);
 	outputs_give(w, w->stage->order == NULL ? 0 : w->run_pos + 1);
 }
@@ -546,7 +546,7 @@ void items_ended(leat_worker *w)
 	else
 		note_ended(w);
 	if (w->stage->chain->hooks.ended == NULL)
-		chain_halt(w->stage->chain, HALT_FAILED);
+		chain_halt(w->stage->chain);
 	held_ended(w);
 	count_ended(w, w->n == 0 ? 0 : w->n - from);
 	if (w->n > 0 && w->stage->row.retries == 0)

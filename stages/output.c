@@ -104,7 +104,7 @@ static void give_run(
 		return;
 	if (!w->turn && w->n_held > 0) {
 		item_note_failure(w, -ENOMEM);
-		chain_halt(w->stage->chain, HALT_FAILED);
+		chain_halt(w->stage->chain);
 	}
 	if (!w->turn)
 		w->turn = order_enter(o, w->run_pos) == 0;

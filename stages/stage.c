@@ -90,7 +90,7 @@ void stage_account(leat_worker *w, size_t n)
 static uint64_t how_many(const leat_worker *w, const leat_queue *q)
 {
 	uint64_t share = queue_depth(q) / (PLENTY * w->stage->workers);
-	uint64_t most = w->item_ns == 0 ? 0 : PLENTY * GRAIN_NS / w->item_ns;
+	uint64_t most = w->item_ns == 0 ? 0 : PLENTY_NS / w->item_ns;
 
 	if (share > most)
 		share = most;

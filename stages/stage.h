@@ -15,11 +15,12 @@
 #include "queues/queue.h"
 #include "stages/edge.h"
 
-#define GRAIN_MAX 256  /* items taken at a time, at most */
-#define GRAIN_NS  8000 /* and no more than what takes this long */
-#define PLENTY	  4    /* or up to so many times as much, if it is there */
-#define OUT_MIN	  256  /* places for outputs, at first */
-#define HELD_MAX  64   /* items that wait to be retried, by worker */
+#define GRAIN_MAX 256	 /* items taken at a time, at most */
+#define GRAIN_NS  8000	 /* and no more than what takes this long */
+#define PLENTY	  4	 /* but where each worker finds so many batches, */
+#define PLENTY_NS 128000 /* what takes this long */
+#define OUT_MIN	  256	 /* places for outputs, at first */
+#define HELD_MAX  64	 /* items that wait to be retried, by worker */
 
 /* What a worker has counted. It alone writes; anybody may read. */
 struct tally {

@@ -239,7 +239,7 @@ static inline void settle_out(
 	leat_worker *w, void (*free_in)(void *), void *in, void *out)
 {
 	w->out[w->n_out++] = out;
-	if (out != in)
+	if (free_in != NULL && out != in)
 		free_plain(w, free_in, in);
 }
 
@@ -359,7 +359,7 @@ leat_queue *item_direct(const struct stage *s)
  * escapes the look here at a tick, see place_await. Who pulls results has none.
  */
 /* model: visit.pml make */
-static void tell(struct thread *t, const struct stage *s, leat_queue *q)
+static inline void tell(struct thread *t, const struct stage *s, leat_queue *q)
 {
 	if (t->quiet && visit_watched(s + 1))
 		return;
@@ -371,43 +371,46 @@ static void tell(struct thread *t, const struct stage *s, leat_queue *q)
 /* source_plain stops early when what was made must go another way. */
 static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 {
-	const leat_chain *c = w->stage->chain;
-	leat_fn fn = w->stage->row.source;
-	leat_queue *q = item_direct(w->stage);
-	size_t room = q == NULL ? 0 : ring_room(&q->ring, n);
-	uint64_t at = q == NULL ? 0 : ring_tail(&q->ring);
-	uint64_t put = 0;
-	size_t made = 0;
+	struct stage *s = w->stage;
+	const leat_chain *c = s->chain;
+	struct thread *t = w->thread;
+	leat_fn fn = s->row.source;
+	leat_queue *q = item_direct(s);
+	uint64_t begin = q == NULL ? 0 : ring_tail(&q->ring);
+	uint64_t end = q == NULL ? 0 : begin + ring_room(&q->ring, n);
+	uint64_t at = begin;
+	uint64_t last = first + n;
+	uint64_t seq = first;
 
 	w->in = NULL;
-	w->thread->owes = w->thread->quiet && room > 0;
-	while (made < n && w->n_out == 0) {
-		void *out;
+	t->owes = t->quiet && at != end;
+	for (; seq != last; seq++) {
 		int rc;
 
-		*more = !chain_stopping(c);
-		if (!*more)
-			break;
-		w->seq = first + made;
-		w->made = NULL;
-		rc = fn(NULL, &w->made, w);
-		out = w->made;
-		if (likely((rc | (int)w->odd) == 0 && put < room)) {
-			ring_put(&q->ring, at + put, out);
-			put++;
-			tell(w->thread, w->stage, q);
-		} else if (settle(w, NULL, out, rc) == ENDED) {
+		if (chain_stopping(c)) {
 			*more = false;
 			break;
-		} else {
-			w->in = NULL;
 		}
-		made++;
+		w->seq = seq;
+		w->made = NULL;
+		rc = fn(NULL, &w->made, w);
+		if (likely((rc | (int)w->odd) == 0 && at != end)) {
+			ring_put(&q->ring, at++, w->made);
+			tell(t, s, q);
+			continue;
+		}
+		if (settle(w, NULL, w->made, rc) == ENDED) {
+			*more = false;
+			break;
+		}
+		w->in = NULL;
+		if (w->n_out > 0)
+			last = seq + 1;
 	}
 	w->in = w;
-	add_owned(&w->tally.done, put);
-	add_owned(&w->tally.gave, put);
-	return made;
+	add_owned(&w->tally.done, at - begin);
+	add_owned(&w->tally.gave, at - begin);
+	return seq - first;
 }
 
 size_t items_source(leat_worker *w, size_t n, bool *more)

@@ -243,23 +243,10 @@ static inline void settle_out(
 		free_plain(w, free_in, in);
 }
 
-/* is_nothing: an attempt without an output, in a sink, or a filter. */
-static inline bool is_nothing(const leat_worker *w, const void *out, int rc)
-{
-	return w->odd == 0 && out == NULL &&
-	       (rc == LEAT_DROP || (rc == 0 && w->cap_out == 0));
-}
-
-static inline void settle_nothing(
-	leat_worker *w, void (*free_in)(void *), void *in, int rc)
-{
-	add_owned(rc == 0 ? &w->tally.done : &w->tally.dropped, 1);
-	free_plain(w, free_in, in);
-}
-
 /*
  * run_plain is for a row without retries, from the i-th item of the batch on. A
- * sink has no places for outputs, so its cap_out is 0.
+ * sink has no places for outputs, so its cap_out is 0. `how` is 0, or LEAT_DROP
+ * alone, when there is nothing odd about the attempt.
  */
 static void run_plain(leat_worker *w, size_t i)
 {
@@ -267,30 +254,35 @@ static void run_plain(leat_worker *w, size_t i)
 	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
 	uint64_t pos = w->pos;
-	uint64_t done = 0;
 	size_t n = w->n;
+	uint64_t done = n - i;
 
 	for (; i < n; i++) {
 		void *in = w->batch[i];
-		void *out;
+		uint32_t how;
 		int rc;
 
 		w->in = in;
 		w->seq = pos + i;
 		if (chain_halted(c)) {
 			item_cancel(w, in);
+			done--;
 			continue;
 		}
 		w->made = NULL;
 		rc = fn(in, &w->made, w);
-		out = w->made;
-		if (likely((rc | (int)w->odd) == 0 && w->n_out < w->cap_out)) {
-			settle_out(w, free_in, in, out);
-			done++;
-		} else if (is_nothing(w, out, rc)) {
-			settle_nothing(w, free_in, in, rc);
+		how = (uint32_t)rc | w->odd;
+		if (likely(how == 0 && w->n_out < w->cap_out)) {
+			settle_out(w, free_in, in, w->made);
+		} else if (how == 0 && w->cap_out == 0 && w->made == NULL) {
+			free_plain(w, free_in, in);
+		} else if (how == LEAT_DROP && w->made == NULL) {
+			add_owned(&w->tally.dropped, 1);
+			done--;
+			free_plain(w, free_in, in);
 		} else {
-			settle(w, in, out, rc);
+			settle(w, in, w->made, rc);
+			done--;
 		}
 	}
 	w->in = w;
@@ -329,27 +321,19 @@ void items_run(leat_worker *w, size_t n, uint64_t pos)
 	run_retryable(w);
 }
 
-static bool source_retryable(leat_worker *w, uint64_t seq)
-{
-	enum outcome outcome = item_attempt(w, NULL, seq, 0);
-
-	if (outcome == AGAIN)
-		outcome = retry_in_place(w, NULL, seq, 1);
-	return outcome != ENDED;
-}
-
 /*
- * item_direct: a source with one worker puts its items into the queue one at a
- * time: it may block for long at any call, and what it has made by then must
- * not wait for it.
+ * item_direct: a source with one worker, and without retries, puts its items
+ * into the queue one at a time: it may block for long at any call, and what it
+ * has made by then must not wait for it. Others hand on after every call.
  */
 leat_queue *item_direct(const struct stage *s)
 {
-	leat_queue *q = s->out->n == 1 ? s->out->queue[0] : NULL;
+	leat_queue *q;
 
-	return stage_is_source(s) && q != NULL && q->ring.sides & RING_SP
-		       ? q
-		       : NULL;
+	if (!stage_is_source(s) || s->row.retries > 0 || s->out->n != 1)
+		return NULL;
+	q = s->out->queue[0];
+	return q->ring.sides & RING_SP ? q : NULL;
 }
 
 /*
@@ -368,22 +352,22 @@ static inline void tell(struct thread *t, const struct stage *s, leat_queue *q)
 		queue_chain(q);
 }
 
-/* source_plain stops early when what was made must go another way. */
-static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
+/*
+ * source_direct makes up to n items and puts them into the queue, which has
+ * room for them. It stops early when one must go another way.
+ */
+static size_t source_direct(
+	leat_worker *w, leat_queue *q, uint64_t first, size_t n, bool *more)
 {
-	struct stage *s = w->stage;
+	const struct stage *s = w->stage;
 	const leat_chain *c = s->chain;
-	struct thread *t = w->thread;
 	leat_fn fn = s->row.source;
-	leat_queue *q = item_direct(s);
-	uint64_t begin = q == NULL ? 0 : ring_tail(&q->ring);
-	uint64_t end = q == NULL ? 0 : begin + ring_room(&q->ring, n);
+	uint64_t begin = ring_tail(&q->ring);
 	uint64_t at = begin;
 	uint64_t last = first + n;
 	uint64_t seq = first;
 
 	w->in = NULL;
-	t->owes = t->quiet && at != end;
 	for (; seq != last; seq++) {
 		int rc;
 
@@ -394,9 +378,9 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 		w->seq = seq;
 		w->made = NULL;
 		rc = fn(NULL, &w->made, w);
-		if (likely((rc | (int)w->odd) == 0 && at != end)) {
+		if (likely((rc | (int)w->odd) == 0)) {
 			ring_put(&q->ring, at++, w->made);
-			tell(t, s, q);
+			tell(w->thread, s, q);
 			continue;
 		}
 		if (settle(w, NULL, w->made, rc) == ENDED) {
@@ -413,20 +397,34 @@ static size_t source_plain(leat_worker *w, uint64_t first, size_t n, bool *more)
 	return seq - first;
 }
 
+/* source_once is for a row with retries, and when there is no room, or no queue
+ * to put into directly. */
+static size_t source_once(leat_worker *w, uint64_t seq, bool *more)
+{
+	enum outcome outcome;
+
+	*more = !chain_stopping(w->stage->chain);
+	if (!*more)
+		return 0;
+	outcome = item_attempt(w, NULL, seq, 0);
+	if (outcome == AGAIN)
+		outcome = retry_in_place(w, NULL, seq, 1);
+	*more = outcome != ENDED;
+	return *more;
+}
+
 size_t items_source(leat_worker *w, size_t n, bool *more)
 {
+	leat_queue *q = item_direct(w->stage);
+	size_t room = q == NULL ? 0 : ring_room(&q->ring, n);
 	uint64_t first = load_relaxed(&w->tally.taken);
-	size_t made = 0;
+	size_t made;
 
-	if (likely(w->stage->row.retries == 0)) {
-		made = source_plain(w, first, n, more);
-	} else {
-		while (made < n && *more) {
-			*more = !chain_stopping(w->stage->chain) &&
-				source_retryable(w, first + made);
-			made += *more;
-		}
-	}
+	w->thread->owes = w->thread->quiet && room > 0;
+	if (room > 0)
+		made = source_direct(w, q, first, room, more);
+	else
+		made = source_once(w, first, more);
 	add_owned(&w->tally.taken, made);
 	return made;
 }

@@ -81,14 +81,15 @@ struct held {
 	uint32_t attempt; /* the next one */
 };
 
-/* What is unusual about the attempt under way; 0 on the fast path. */
+/* What is unusual about the attempt under way; 0 on the fast path. None is a
+ * bit of enum leat_return. */
 enum odd {
-	ODD_PASSED = 1,	  /* `in` was emitted */
-	ODD_LOST = 2,	  /* an emitted item was freed for want of memory */
-	ODD_SAID = 4,	  /* leat_error gave a text */
-	ODD_UNWANTED = 8, /* `in` was emitted, but nobody gets it */
-	ODD_EMITTED = 16, /* something was */
-	ODD_SHOWN = 32,	  /* `in` has failed, and opts.failed is shown it */
+	ODD_PASSED = 8,	   /* `in` was emitted */
+	ODD_LOST = 16,	   /* an emitted item was freed for want of memory */
+	ODD_SAID = 32,	   /* leat_error gave a text */
+	ODD_UNWANTED = 64, /* `in` was emitted, but nobody gets it */
+	ODD_EMITTED = 128, /* something was */
+	ODD_SHOWN = 256,   /* `in` has failed, and opts.failed is shown it */
 };
 
 struct leat_worker {

@@ -462,7 +462,7 @@ make:	/* item.c:items_source: a call, which may wait */
 		more = made[home] < ITEMS
 	}
 #if SOURCES == 1
-	/* item.c:source_plain, ring.h:ring_put */
+	/* item.c:source_direct, ring.h:ring_put */
 	atomic { pos = tail; tail++; store(me, pos, 1); pos = N }
 	if
 	:: quiet -> owes = 1; quiet = watching

@@ -85,6 +85,21 @@ TEST(source, items_made_before_it_blocks_arrive)
 	}
 }
 
+TEST(source, items_made_before_it_blocks_arrive_from_other_sources_too)
+{
+	static const leat_stage from[] = {
+		{.source = make_bursts, .retries = 1},
+		{.source = emit_bursts, .retries = 1},
+		{.source = make_bursts, .flags = LEAT_ORDERED},
+	};
+
+	EACH(i, from)
+	{
+		run_bursts(from[i], (leat_stage){.workers = 1}, ITEMS);
+		run_bursts(from[i], (leat_stage){.workers = 2}, ITEMS);
+	}
+}
+
 TEST(source, items_emitted_before_it_blocks_arrive)
 {
 	leat_stage from = {.source = emit_bursts};

@@ -247,8 +247,11 @@ TEST(citizens, workers_get_the_stack_asked_for)
 	leat_stage row = {
 		.name = "a", .fn = tell_stack, .arg = &size, .workers = 1};
 	leat_opts opts = {.stack = 512 << 10};
-	leat_chain *c = open_chain(&row, 1, &opts);
+	leat_chain *c;
 
+	if (THREAD_SANITIZER)
+		cr_skip_test("ThreadSanitizer makes stacks larger");
+	c = open_chain(&row, 1, &opts);
 	cr_assert_eq(leat_push(c, NULL), 0);
 	cr_assert_eq(chain_close(c), 0);
 	cr_assert_eq(size, 512 << 10);
@@ -362,8 +365,11 @@ TEST(citizens, no_thread_is_there_but_the_workers_asked_for)
 		{.name = "c", .fn = pass, .workers = 1},
 	};
 	leat_opts opts = {.free_in = item_free};
-	leat_chain *c = open_chain(rows, 3, &opts);
+	leat_chain *c;
 
+	if (THREAD_SANITIZER)
+		cr_skip_test("ThreadSanitizer has a thread of its own");
+	c = open_chain(rows, 3, &opts);
 	cr_assert_eq(entries_of("/proc/self/task"), before + 8);
 	push_items(c, 0, 1000);
 	cr_assert_eq(entries_of("/proc/self/task"), before + 8);
@@ -517,9 +523,12 @@ static int use_in_child(void)
 TEST(citizens, a_child_may_open_chains_of_its_own)
 {
 	leat_chain *c = small_chain();
-	pid_t child = fork();
+	pid_t child;
 	int status = 1;
 
+	if (THREAD_SANITIZER)
+		cr_skip_test("ThreadSanitizer allows no threads there");
+	child = fork();
 	cr_assert_geq(child, 0);
 	if (child == 0)
 		_exit(use_in_child());

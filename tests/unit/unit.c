@@ -237,7 +237,7 @@ uint64_t next_random(uint64_t *seed)
 	return *seed;
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || THREAD_SANITIZER
 #define SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)

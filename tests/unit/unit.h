@@ -20,6 +20,22 @@
 #include <leat.h>
 #include "queues/park.h"
 
+/*
+ * ThreadSanitizer has a thread of its own, makes stacks larger, allows no
+ * threads in a child of a process that has some, and does not see what a thread
+ * locks once it is cancelled.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef THREAD_SANITIZER
+#define THREAD_SANITIZER 0
+#endif
+
 void settle(void);
 
 /* TEST is a test with a time limit that settles: a failure after the end of a

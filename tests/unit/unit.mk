@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 #   make test-unit	the unit tests, one program per module
+#   make test-unit-plain	the same without Criterion
 #
 # Linked against the objects of the library, since they also test what it does
 # not export.
@@ -16,13 +17,32 @@ $(UNIT): $(UNIT_BIN)/%: $(UNIT_BIN)/%.o $(UNIT_BIN)/unit.o $(LIB_A)
 	$(Q)$(CC) -o $@ $^ $(UNIT_WRAP) $(ALL_LDFLAGS) -lcriterion
 
 # Files of the kernel, made up.
-$(UNIT_BIN)/test_pool: UNIT_WRAP := -Wl,--wrap=fopen
+%/test_pool: UNIT_WRAP := -Wl,--wrap=fopen
 
-$(UNIT_BIN)/test_memory: UNIT_WRAP := -Wl,--wrap=malloc,--wrap=realloc
+%/test_memory: UNIT_WRAP := -Wl,--wrap=malloc,--wrap=realloc
 
 # One test at a time: several of them measure time.
 test-unit: $(UNIT)
 	@$(RUN) -t 120 $(UNIT:%='% -j1')
 
-.PHONY: test-unit
--include $(UNIT:=.d) $(UNIT_BIN)/unit.d
+# Without Criterion, for ThreadSanitizer: see tests/unit/plain.
+TESTS_TSAN += test-unit-plain
+
+PLAIN_BIN := $(UNIT_BIN)/plain
+PLAIN	:= $(UNIT:$(UNIT_BIN)/%=$(PLAIN_BIN)/%)
+
+$(PLAIN_BIN)/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(ALL_CFLAGS) -Itests/unit/plain -c -o $@ $<
+
+$(PLAIN): $(PLAIN_BIN)/%: $(PLAIN_BIN)/%.o $(PLAIN_BIN)/unit.o \
+	$(PLAIN_BIN)/plain.o $(LIB_A)
+	$(call say,LD)
+	$(Q)$(CC) -o $@ $^ $(UNIT_WRAP) $(ALL_LDFLAGS)
+
+test-unit-plain: $(PLAIN)
+	@$(RUN) -t 120 $(PLAIN)
+
+.PHONY: test-unit test-unit-plain
+-include $(UNIT:=.d) $(UNIT_BIN)/unit.d $(PLAIN:=.d) $(PLAIN_BIN)/unit.d

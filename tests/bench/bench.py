@@ -520,10 +520,11 @@ def main():
     options = arguments()
     bench, systems = Bench(options), chosen(options)
     wanted = options.workloads.replace(",", " ").split()
+    usual = USUAL if options.quick else USUAL + ["break-even"]
     failed = False
     with open(os.path.join(options.build, options.results), "w") as out:
         for name, group in rows(options.quick).items():
-            if name not in (wanted or USUAL):
+            if name not in (wanted or usual):
                 continue
             tables = [Table(bench, name, row, systems) for row in group]
             for table in tables:

@@ -91,7 +91,7 @@ TESTS_ASAN :=
 TESTS_TSAN :=
 TESTS_FAULT :=
 TESTS_LONG :=
-# Those of TESTS_TSAN that need libraries there are for this machine only.
+# Those of TESTS_TSAN that need what there is for this machine only.
 TESTS_NATIVE :=
 # RUN: how a test target runs its programs.
 RUN	= LEAT_LOG=$(BUILD)/log tests/run

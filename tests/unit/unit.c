@@ -237,14 +237,6 @@ uint64_t next_random(uint64_t *seed)
 	return *seed;
 }
 
-#if defined(__SANITIZE_ADDRESS__) || THREAD_SANITIZER
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 static uint64_t pages_of_process(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -260,7 +252,7 @@ static uint64_t pages_of_process(void)
 
 bool limit_memory(uint64_t more)
 {
-#ifdef SANITIZED
+#if SANITIZER
 	(void)more;
 	(void)pages_of_process;
 	return false;

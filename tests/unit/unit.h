@@ -20,20 +20,30 @@
 #include <leat.h>
 #include "queues/park.h"
 
+/* gcc says it with a macro, clang with a feature. */
+#ifdef __has_feature
+#define FEATURE(name) __has_feature(name)
+#else
+#define FEATURE(name) 0
+#endif
+
 /*
  * ThreadSanitizer has a thread of its own, makes stacks larger, allows no
  * threads in a child of a process that has some, and does not see what a thread
  * locks once it is cancelled.
  */
-#if defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_THREAD__) || FEATURE(thread_sanitizer)
 #define THREAD_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
-#endif
-#endif
-#ifndef THREAD_SANITIZER
+#else
 #define THREAD_SANITIZER 0
+#endif
+
+/* Both need much memory, and follow no jumps across stacks. */
+#if defined(__SANITIZE_ADDRESS__) || FEATURE(address_sanitizer) || \
+	THREAD_SANITIZER
+#define SANITIZER 1
+#else
+#define SANITIZER 0
 #endif
 
 void settle(void);

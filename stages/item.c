@@ -226,21 +226,14 @@ void item_cancel(leat_worker *w, void *in)
 	edge_free(w->stage->in, in);
 }
 
-static inline void free_plain(leat_worker *w, void (*free_in)(void *), void *in)
+/* free_plain frees `in`, unless there is none or it is what was made. */
+static inline void free_plain(
+	leat_worker *w, void (*free_in)(void *), void *in, const void *out)
 {
-	if (free_in != NULL && in != NULL) {
+	if (free_in != NULL && in != out && in != NULL) {
 		w->in = w;
 		free_in(in);
 	}
-}
-
-/* settle_out settles what most attempts come to: one output. */
-static inline void settle_out(
-	leat_worker *w, void (*free_in)(void *), void *in, void *out)
-{
-	w->out[w->n_out++] = out;
-	if (free_in != NULL && out != in)
-		free_plain(w, free_in, in);
 }
 
 /*
@@ -273,13 +266,16 @@ static void run_plain(leat_worker *w, size_t i)
 		rc = fn(in, &w->made, w);
 		how = (uint32_t)rc | w->odd;
 		if (likely(how == 0 && w->n_out < w->cap_out)) {
-			settle_out(w, free_in, in, w->made);
+			void *out = w->made;
+
+			w->out[w->n_out++] = out;
+			free_plain(w, free_in, in, out);
 		} else if (how == 0 && w->cap_out == 0 && w->made == NULL) {
-			free_plain(w, free_in, in);
+			free_plain(w, free_in, in, NULL);
 		} else if (how == LEAT_DROP && w->made == NULL) {
 			add_owned(&w->tally.dropped, 1);
 			done--;
-			free_plain(w, free_in, in);
+			free_plain(w, free_in, in, NULL);
 		} else {
 			settle(w, in, w->made, rc);
 			done--;

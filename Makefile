@@ -54,11 +54,15 @@ FORTIFY	:= $(shell echo 'int x = __builtin_dynamic_object_size("", 0);' | \
 HARDEN	?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$(FORTIFY) \
 	   -fstack-protector-strong
 LDHARDEN ?= -Wl,-z,relro,-z,now
+# Loops begin on a cache line. Elsewhere it is a matter of luck where they do,
+# which is worth up to a fifth of what an item costs.
+LAYOUT	?= -falign-functions=64 -falign-loops=64
 # SAN: compiles and links everything with it; see the sanitizer tiers.
 SAN	?=
 
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= -pthread -fPIC -fvisibility=hidden \
-	     -fexceptions $(WARN) $(HARDEN) $(CFLAGS) $(SAN) $(CKINC) -Iinclude -I. \
+	     -fexceptions $(WARN) $(HARDEN) $(LAYOUT) $(CFLAGS) $(SAN) \
+	     $(CKINC) -Iinclude -I. \
 	     -DLEAT_VERSION='"$(VERSION)"' -MMD -MP
 ALL_LDFLAGS = -pthread $(LDHARDEN) $(LDFLAGS) $(SAN)
 

@@ -205,6 +205,21 @@ int queue_await_room(leat_queue *q, struct wait *w)
 	return rc;
 }
 
+void queue_mute(leat_queue *q)
+{
+	store_relaxed(&q->wake_at, UINT64_MAX);
+}
+
+int queue_sleep_room(
+	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
+{
+	uint64_t from = leat_now();
+	int rc = sleep_until_ready(&q->not_full, ready, ctx, w);
+
+	w->spent += leat_now() - from;
+	return rc;
+}
+
 /* wake_consumers wakes one if there is something to take, all if there will be
  * nothing any more. */
 /* model: queue.pml chain */

@@ -100,6 +100,16 @@ void queue_chain(leat_queue *q);
 int queue_await_room(leat_queue *q, struct wait *w);
 void queue_chain_room(leat_queue *q);
 
+/*
+ * queue_sleep_room sleeps, where a single producer would wait for room, until
+ * `ready` says so, or a wake comes; queue_chain_room is due afterwards. Who
+ * sleeps there is not woken for room after queue_mute, which is the producer's,
+ * until it waits for room itself.
+ */
+int queue_sleep_room(
+	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w);
+void queue_mute(leat_queue *q);
+
 /* queue_ready_to_take: a take would say something else than -EAGAIN. The
  * argument is a leat_queue. */
 bool queue_ready_to_take(void *q);

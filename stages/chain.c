@@ -4,6 +4,7 @@
 #include <string.h>
 #include "queues/sized.h"
 #include "stages/chain.h"
+#include "stages/item.h"
 #include "stages/row.h"
 
 #define QUEUE_DEFAULT 1024
@@ -94,6 +95,15 @@ static int open_order(leat_chain *c, size_t i)
 	return order_init(s->order, size, &q->not_empty);
 }
 
+/* open_source: workers of the second row may run a source that is alone. */
+static void open_source(leat_chain *c)
+{
+	struct stage *s = c->stage;
+
+	if (c->n > 1 && s[1].visitable && item_direct(s) != NULL)
+		s->visitable = true;
+}
+
 /* All stages know their workers before any edge is made. */
 static int open_stages(leat_chain *c, const leat_stage *rows)
 {
@@ -120,6 +130,8 @@ static int open_stages(leat_chain *c, const leat_stage *rows)
 			rc = open_input(c, i);
 	for (size_t i = 0; i < c->n && rc == 0; i++)
 		rc = open_order(c, i);
+	if (rc == 0)
+		open_source(c);
 	return rc == 0 ? open_results(c) : rc;
 }
 

@@ -339,12 +339,15 @@ leat_queue *item_direct(const struct stage *s)
  * escapes the look here at a tick, see place_await. Who pulls results has none.
  */
 /* model: visit.pml make */
-static inline void tell(struct thread *t, const struct stage *s, leat_queue *q)
+static inline void tell(
+	struct thread *t, const struct stage *s, leat_queue *q, bool results)
 {
-	if (t->quiet && visit_watched(s + 1))
-		return;
-	t->quiet = false;
-	if (park_busy(&q->not_empty) || s->index + 1 == s->chain->n)
+	if (t->quiet) {
+		if (visit_watched(s + 1))
+			return;
+		t->quiet = false;
+	}
+	if (park_busy(&q->not_empty) || results)
 		queue_chain(q);
 }
 
@@ -358,6 +361,7 @@ static size_t source_direct(
 	const struct stage *s = w->stage;
 	const leat_chain *c = s->chain;
 	leat_fn fn = s->row.source;
+	bool results = s->index + 1 == c->n;
 	uint64_t begin = ring_tail(&q->ring);
 	uint64_t at = begin;
 	uint64_t last = first + n;
@@ -376,7 +380,7 @@ static size_t source_direct(
 		rc = fn(NULL, &w->made, w);
 		if (likely((rc | (int)w->odd) == 0)) {
 			ring_put(&q->ring, at++, w->made);
-			tell(w->thread, s, q);
+			tell(w->thread, s, q, results);
 			continue;
 		}
 		if (settle(w, NULL, w->made, rc) == ENDED) {
@@ -384,8 +388,10 @@ static size_t source_direct(
 			break;
 		}
 		w->in = NULL;
-		if (w->n_out > 0)
+		if (w->n_out > 0) {
+			store_relaxed(&w->shy, SHY);
 			last = seq + 1;
+		}
 	}
 	w->in = w;
 	add_owned(&w->tally.done, at - begin);

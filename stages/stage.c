@@ -137,6 +137,13 @@ static int take_at(leat_worker *w, size_t *n, uint64_t *pos)
 	return rc;
 }
 
+/* account_wait: a wait is the home's, not that of a place visited next. */
+static void account_wait(leat_worker *w)
+{
+	if (w->thread->in.spent > 0)
+		stage_account(w, 0);
+}
+
 /*
  * take waits for items and returns the place where they are; NULL at the end
  * of input, or when the chain is halted, or when the thread has another home
@@ -159,11 +166,14 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 				queue_chain(stage_input(w));
 			return w;
 		}
-		if (w != NULL)
+		if (w != NULL) {
+			account_wait(w);
 			place_leave(w);
+		}
 		if (rc != -EAGAIN)
 			break;
-		place_await(t, held_due(home), false);
+		if (w == NULL || !visit_source(t))
+			place_await(t, held_due(home), false);
 		waited = true;
 	}
 	return NULL;
@@ -197,26 +207,53 @@ static bool run_items(struct thread *t)
 	return true;
 }
 
-/* run_source: a source may block at any call, so nothing waits for its next
- * one. The last batch wakes the next stage rather than visit it: whoever takes
- * over the home of a visitor must not call a source that has ended. */
+/* model: visit.pml stage_make */
+bool stage_make(leat_worker *w, size_t *n)
+{
+	bool more = true;
+
+	*n = items_source(w, w->grain, &more);
+	w->thread->quiet = false;
+	stage_account(w, *n);
+	outputs_give(w, 0);
+	if (!more)
+		store_release(&w->dry, 1);
+	return more;
+}
+
+/*
+ * run_source is a batch of calls at home, and visits for what came of it. The
+ * last one wakes the next stage rather than visit it: whoever takes over the
+ * home of a visitor must not call a source that has ended. It returns false
+ * when the source has.
+ */
+/* model: visit.pml source */
 static bool run_source(struct thread *t)
 {
-	leat_worker *w = t->home;
-	bool more = true;
+	leat_worker *home = t->home;
+	leat_worker *w = t->place ? t->place : place_man(t, home);
+	bool more;
 	size_t n;
 
-	w->thread = t;
+	t->place = NULL;
+	if (w == NULL || load_relaxed(&w->dry) || place_rest(w)) {
+		if (w != NULL)
+			place_leave(w);
+		if (load_relaxed(&home->dry))
+			return false;
+		place_await(t, LEAT_NEVER, false);
+		return true;
+	}
 	t->quiet = visit_welcome(w->stage, w->grain);
-	n = items_source(w, w->grain, &more);
-	t->quiet = false;
-	stage_account(w, n);
-	outputs_give(w, 0);
-	if (!t->owes)
-		return more;
+	more = stage_make(w, &n);
+	if (more && !t->owes) {
+		t->place = w;
+		return true;
+	}
+	place_leave(w);
 	if (more) {
 		visit(t, w->stage + 1);
-	} else {
+	} else if (t->owes) {
 		t->owes = false;
 		queue_chain(w->stage->out->queue[0]);
 	}

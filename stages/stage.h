@@ -21,6 +21,7 @@
 #define PLENTY_NS 128000 /* what takes this long */
 #define OUT_MIN	  256	 /* places for outputs, at first */
 #define HELD_MAX  64	 /* items that wait to be retried, by worker */
+#define SHY	  64	 /* full queues, after a visit that was blocked */
 
 /* What a worker has counted. It alone writes; anybody may read. */
 struct tally {
@@ -146,6 +147,8 @@ struct leat_worker {
 	uint64_t awaited;
 	uint64_t manned; /* the address of the thread that runs it, or 0 */
 	uint64_t visits; /* by other threads */
+	uint64_t dry;	 /* 1: a source that has ended; never reset */
+	uint64_t shy;	 /* a source is not visited the next so many times */
 	/* The watcher's: who was on a visit here at the last tick, and what
 	 * was in its `away`. */
 	struct thread *seen;
@@ -183,6 +186,9 @@ void stage_idle(leat_worker *w);
 
 /* stage_run is a batch's way through a place. */
 void stage_run(leat_worker *w, size_t n, uint64_t pos);
+
+/* stage_make is a batch of calls of a source; false once it has ended. */
+bool stage_make(leat_worker *w, size_t *n);
 
 /* stage_input is the queue that a worker takes from. */
 leat_queue *stage_input(const leat_worker *w);

@@ -6,12 +6,14 @@
 
 #ifdef LEAT_PERTURB /* visits and changes of home all the time */
 #define LIGHT_NS UINT64_C(1000000)
+#define DRAW_NS	 UINT64_C(1000000)
 #define VISIT_NS UINT64_C(100000000)
 #define TICK	 LEAT_MS
 #define CHANCE	 (10 * LEAT_US)
 #define PART_NS	 1
 #else
 #define LIGHT_NS 12		 /* an item that takes longer is not light */
+#define DRAW_NS	 125		 /* nor is one that takes this long heavy */
 #define VISIT_NS 4000		 /* more work than this is for other threads */
 #define TICK	 (10 * LEAT_MS)	 /* of a watcher */
 #define CHANCE	 (200 * LEAT_US) /* for visitors to come, after a yield */
@@ -65,13 +67,53 @@ leat_worker *place_of(struct thread *t)
 	return t->home->stage->visitable ? NULL : t->home;
 }
 
+/* is_light is far enough from that not to change its mind at every batch. */
+static bool is_light(const leat_worker *w)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns <= LIGHT_NS;
+}
+
+/*
+ * is_drawn: the next stage draws from the source, that is, its workers visit it
+ * when they have nothing left. That does not pay if the source takes long, and
+ * a processor would be free for it; and a single worker that is light is rather
+ * visited itself.
+ */
+static bool is_drawn(const leat_worker *w)
+{
+	const struct stage *s = w->stage, *next = s + 1;
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	if (!s->visitable || ns == 0 || load_relaxed(&w->shy) > 0 ||
+		(next->workers == 1 && is_light(&next->worker[0])))
+		return false;
+	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);
+}
+
+/* wake_source wakes who is at home there, unless it is for others to go on. */
+/* model: visit.pml leave_source */
+static void wake_source(const leat_worker *w)
+{
+	leat_queue *q = w->stage->out->queue[0];
+
+	fence_full();
+	if (park_busy(&q->not_full) &&
+		(!is_drawn(w) || load_relaxed(&w->dry) || queue_over(q)))
+		park_post(&q->not_full);
+}
+
 void place_leave(leat_worker *w)
 {
 	if (!w->stage->visitable)
 		return;
 	store_release(&w->manned, 0);
 	perturb();
-	queue_chain(stage_input(w));
+	if (stage_is_source(w->stage))
+		wake_source(w);
+	else
+		queue_chain(stage_input(w));
 }
 
 static bool any_free(const struct stage *s)
@@ -89,8 +131,26 @@ static bool is_free(void *home)
 	return load_relaxed(&w->manned) == 0;
 }
 
+/* await waits where the threads at home do: those of a source for room. */
+static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
+	uint64_t deadline)
+{
+	const struct stage *s = home->stage;
+	int rc;
+
+	if (!stage_is_source(s)) {
+		t->in.deadline = deadline;
+		return queue_await(stage_input(home), ready, home, &t->in);
+	}
+	t->out.deadline = deadline;
+	rc = queue_sleep_room(s->out->queue[0], ready, home, &t->out);
+	queue_chain_room(s->out->queue[0]);
+	return rc;
+}
+
 /* Those who wait here wait for different places, and may take each other's
  * wakes: so they sleep in ticks. */
+/* model: visit.pml leave */
 void place_keep(struct thread *t)
 {
 	leat_worker *w = t->home;
@@ -99,10 +159,8 @@ void place_keep(struct thread *t)
 		w->thread = t;
 		return;
 	}
-	while (!try_man(t, w)) {
-		t->in.deadline = leat_after(TICK);
-		queue_await(stage_input(w), is_free, w, &t->in);
-	}
+	while (!try_man(t, w))
+		await(t, w, is_free, leat_after(TICK));
 }
 
 static uint64_t visits_of(const struct stage *s)
@@ -175,8 +233,10 @@ static bool look_after(struct thread *t)
 		struct thread *other = visitor(w, &away);
 
 		if (other != NULL && other == w->seen && away == w->seen_away &&
-			take_over(t, other, away))
+			take_over(t, other, away)) {
+			store_relaxed(&w->shy, SHY);
 			return true;
+		}
 		w->seen = other;
 		w->seen_away = away;
 		seen |= other != NULL;
@@ -198,7 +258,7 @@ static bool begin_watch(struct stage *s)
 
 /* end_watch succeeds only while nobody is on a visit: a visitor mans its place
  * before it looks whether somebody watches. */
-/* model: visit.pml await */
+/* model: visit.pml await, rest */
 static bool end_watch(struct stage *s)
 {
 	store_release(&s->watching, 0);
@@ -210,7 +270,7 @@ static bool end_watch(struct stage *s)
 
 /* is_unwatched: there are visitors, and no thread that would help them. One of
  * those that sleep shall; if there is but one thread, it is where they wait.
- * Nobody visits the first stage. */
+ * Of first stages only a source is visited, whose thread is alone. */
 static bool is_unwatched(const struct stage *s)
 {
 	return s->index > 0 && s->workers > 1 && s->visitable &&
@@ -222,11 +282,13 @@ static bool is_unwatched(const struct stage *s)
  * may. So it wakes another thread, which will watch; or, if that finds an item
  * instead, passes it on in its turn.
  */
-/* model: visit.pml await */
+/* model: visit.pml await, rest */
 static void pass_watch(struct stage *s)
 {
 	fence_full();
-	if (is_unwatched(s))
+	if (stage_is_source(s))
+		park_post(&s->out->queue[0]->not_full);
+	else if (is_unwatched(s))
 		park_post(&s->in->queue[0]->not_empty);
 }
 
@@ -237,6 +299,17 @@ static bool ready_to_run(void *home)
 	return (queue_ready_to_take(stage_input(w)) &&
 		       (!w->stage->visitable || any_free(w->stage))) ||
 	       is_unwatched(w->stage);
+}
+
+/* ready_to_make: while somebody watches, others make the items. */
+/* model: visit.pml look_to_make */
+static bool ready_to_make(void *home)
+{
+	const leat_worker *w = home;
+
+	return load_relaxed(&w->manned) == 0 &&
+	       (!visit_watched(w->stage) || load_relaxed(&w->dry) ||
+		       queue_over(w->stage->out->queue[0]));
 }
 
 /* is_worth: n items are less work than a wake-up. One long batch, which may
@@ -281,13 +354,15 @@ static bool is_left_alone(void *home)
  * then. It is found at the next tick: so there is one before a long sleep, and
  * one more after the end of a watch.
  */
-/* model: visit.pml await */
+/* model: visit.pml await, rest */
 void place_await(struct thread *t, uint64_t deadline, bool yield)
 {
 	leat_worker *home = t->home;
 	struct stage *s = home->stage;
 	bool watch = yield || begin_watch(s);
 	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
+	bool (*ready)(void *) =
+		stage_is_source(s) ? ready_to_make : ready_to_run;
 	uint64_t visits = visits_of(s);
 	bool seen;
 
@@ -297,10 +372,8 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 				: ticks ? leat_after(TICK)
 					: LEAT_NEVER;
 
-		t->in.deadline = tick < deadline ? tick : deadline;
-		if (queue_await(stage_input(home),
-			    yield ? is_left_alone : ready_to_run, home,
-			    &t->in) == 0 ||
+		if (await(t, home, yield ? is_left_alone : ready,
+			    tick < deadline ? tick : deadline) == 0 ||
 			leat_now() >= deadline)
 			break;
 		ticks = watch;
@@ -312,18 +385,14 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 		if (visits_of(s) == visits && !seen)
 			watch = !end_watch(s);
 		visits = visits_of(s);
+		if (!watch && stage_is_source(s)) {
+			store_relaxed(&home->shy, 1);
+			break;
+		}
 	}
 	if (watch)
 		store_release(&s->watching, 0);
 	pass_watch(s);
-}
-
-/* is_light is far enough from that not to change its mind at every batch. */
-static bool is_light(const leat_worker *w)
-{
-	uint64_t ns = load_relaxed(&w->least_ns);
-
-	return ns != 0 && ns <= LIGHT_NS;
 }
 
 bool place_yield(leat_worker *w)
@@ -463,6 +532,17 @@ static bool visit_stage(struct thread *t, struct stage *s)
 	return queue_ready_to_take(stage_input(w));
 }
 
+/* leave_home begins a visit. Whoever leaves a place that is found manned
+ * afterwards sees what was given quietly. */
+/* model: visit.pml leave_home */
+static void leave_home(struct thread *t)
+{
+	store_relaxed(&t->left, (uint64_t)(uintptr_t)t->home);
+	t->visits += 2;
+	store_release(&t->away, t->visits);
+	fence_full();
+}
+
 /* Down the chain, and again while something is left anywhere; what is left
  * after that is for the stages' own threads. */
 /* model: visit.pml source */
@@ -471,12 +551,7 @@ void visit(struct thread *t, struct stage *s)
 	struct stage *last = s;
 	bool left = true;
 
-	store_relaxed(&t->left, (uint64_t)(uintptr_t)t->home);
-	t->visits += 2;
-	store_release(&t->away, t->visits);
-	/* Whoever leaves a place that is found manned below sees what was
-	 * given quietly. */
-	fence_full();
+	leave_home(t);
 	for (int sweep = 0; left && sweep < SWEEPS; sweep++) {
 		left = false;
 		for (struct stage *p = s; p <= last; p++) {
@@ -488,4 +563,66 @@ void visit(struct thread *t, struct stage *s)
 	come_home(t);
 	for (; left && s <= last; s++)
 		queue_chain(s->in->queue[0]);
+}
+
+/* model: visit.pml source */
+bool place_rest(leat_worker *w)
+{
+	const struct stage *s = w->stage;
+	leat_queue *q = s->visitable ? s->out->queue[0] : NULL;
+	uint64_t shy = load_relaxed(&w->shy);
+
+	if (q == NULL || ring_room(&q->ring, 1) > 0 || chain_stopping(s->chain))
+		return false;
+	if (shy > 0) {
+		store_relaxed(&w->shy, shy - 1);
+		return false;
+	}
+	if (!is_drawn(w))
+		return false;
+	queue_mute(q);
+	return true;
+}
+
+/* fill makes items while there is room, and returns how often the source was
+ * called. */
+static size_t fill(leat_worker *w)
+{
+	struct ring *r = &w->stage->out->queue[0]->ring;
+	size_t total = 0;
+	bool more = true;
+
+	add_owned(&w->visits, 1);
+	for (int i = 0; i < BATCHES && more && ring_room(r, 1) > 0; i++) {
+		size_t n;
+
+		w->thread->quiet = true;
+		more = stage_make(w, &n);
+		total += n;
+	}
+	return total;
+}
+
+/* model: visit.pml draw */
+bool visit_source(struct thread *t)
+{
+	struct stage *s = t->home->stage->chain->stage;
+	leat_worker *w;
+	size_t n = 0;
+
+	if (t->home->stage->index != 1 || !stage_is_source(s) ||
+		!visit_watched(s))
+		return false;
+	leave_home(t);
+	w = man_any(t, s, 0);
+	if (w != NULL) {
+		perturb();
+		if (visit_watched(s) && !load_relaxed(&w->dry))
+			n = fill(w);
+		place_leave(w);
+	}
+	t->owes = false; /* it is at home in what comes next */
+	come_home(t);
+	queue_chain(s->out->queue[0]);
+	return n > 0;
 }

@@ -18,6 +18,11 @@
  * the same visit at two of them it takes over the visitor's home, and the
  * visitor is at home where it is. A stage that is not visited is not watched,
  * so idle chains sleep for good.
+ *
+ * A source is visited the other way round, by workers of the next stage that
+ * have nothing left: they draw from it, rather than wait until its own thread,
+ * which sleeps since the queue was full, has woken and filled it. That one
+ * watches meanwhile.
  */
 #ifndef LEAT_VISIT_H
 #define LEAT_VISIT_H
@@ -50,6 +55,14 @@ void place_await(struct thread *t, uint64_t deadline, bool yield);
  * does for a while, it goes on itself.
  */
 bool place_yield(leat_worker *w);
+
+/* place_rest: the source need not go on at home: its queue is full, and workers
+ * of the next stage are going to visit it. */
+bool place_rest(leat_worker *w);
+
+/* visit_source is for a thread that has found nothing to take: it visits the
+ * source, if it is before it and rests, and returns whether that made items. */
+bool visit_source(struct thread *t);
 
 /* visit_welcome: after `s` has made n items, the next stage may be visited. If
  * that is but for its threads being awake, they are asked to make way. */

@@ -23,8 +23,21 @@
  *	RELY		the same, but with every second item, first, until the
  *			next one is done
  *	ECHO		a source waits, before it makes an item, until all those
- *			that were made are done
+ *			that were made are done; with DRAW, from item FROM on
  *	UNWATCHED	the stage is one that is not visited
+ *	DRAW		the place of a single source, too, is run by any thread,
+ *			and its queue is full with CAP items
+ *	ALOOF		with DRAW: the source never visits
+ *	WRAP		with DRAW: half as many numbers of visits there are
+ *	EMIT		with DRAW: a call makes two items, and waits for room
+ *
+ * Of the drawing, the second look at `watching`, the wake of a dry source's
+ * thread and the last queue_chain have no fault here: without them a tick comes
+ * to the same.
+ *
+ * What the code decides by how long things take is decided in any way here: so
+ * with DRAW whether a source rests when its queue is full, whether it is woken
+ * by who leaves its place, and whether it visits.
  */
 #ifndef SOURCES
 #define SOURCES 1
@@ -41,8 +54,15 @@
 #ifndef GRAIN
 #define GRAIN 1
 #endif
+#ifndef CAP
+#define CAP 1
+#endif
+#ifndef FROM
+#define FROM 0
+#endif
 #define SWEEPS	2
 #define BATCHES 2
+#define MUTED	255
 
 #define THREADS	 (SOURCES + PLACES)
 #define N	 (SOURCES * ITEMS)
@@ -63,12 +83,20 @@ byte away[THREADS], left_home[THREADS];
 #define TAKEN 64 /* and twice the home that is there instead: even */
 byte live = SOURCES;
 
+#ifdef DRAW /* and SOURCES == 1 */
+bit drawing; /* the source's `watching` */
+bit dry, shy;
+byte wake_at;
+byte full_waiters, full_tokens; /* the park not_full */
+#endif
+
 /* What only the properties look at. */
 byte made[SOURCES]; /* the sources' own */
 byte made_all;
 bit done[N + 1];
 bit runs[THREADS], finished[THREADS];
 byte left_threads, done_all;
+bit called_last; /* the source has said that it has ended */
 
 /* Store buffers. Addresses below N are published places. */
 #define A_MANNED N
@@ -242,12 +270,234 @@ inline unman()
 	}
 }
 
+/* A store right before a fence: nobody can tell whether it waits in a buffer
+ * for that long. To have fewer states, with DRAW it does not. */
+#ifdef DRAW
+#define OUT(var, a, v) atomic { DRAINED(me); var = v }
+
+inline unman_fence()
+{
+	atomic {
+		DRAINED(me);
+		runs[w] = 0;
+		manned[w] = 0;
+		w = NONE
+	}
+}
+#else
+#define OUT(var, a, v) store(me, a, v)
+#define unman_fence() unman()
+#endif
+
 /* visit.c:place_leave */
 inline place_leave()
 {
-	unman();
+	unman_fence();
 	queue_chain()
 }
+
+#ifdef DRAW
+/* ring.c:ring_room, by who runs the source, and ring_writable */
+#define ROOM	 (CAP - (tail - head))
+#define WRITABLE (ROOM > 0 || ended)
+
+inline full_post()
+{
+	atomic {
+		if
+		:: full_waiters > 0 && full_tokens == 0 && DRAINED(me) ->
+			full_waiters--;
+			full_tokens++
+		:: full_waiters == 0 || full_tokens > 0
+		fi
+	}
+}
+
+inline full_announce()
+{
+	atomic { DRAINED(me); full_waiters++ }
+}
+
+inline full_retract()
+{
+	atomic {
+		DRAINED(me);
+		if
+		:: full_waiters > 0 -> full_waiters--
+		:: else -> assert(full_tokens > 0); full_tokens--
+		fi
+	}
+}
+
+/* queue.c:queue_chain_room */
+inline queue_chain_room()
+{
+	atomic {
+		DRAINED(me);
+		free = full_waiters > 0
+	}
+	if
+	:: free -> free = 0;
+		if
+		:: WRITABLE -> full_post()
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* visit.c:place_leave of a source, wake_source. What is left to the rest, and
+ * not woken, is_drawn. */
+inline leave_source()
+{
+	unman_fence();
+	free = full_waiters > 0;
+	if
+	:: free -> full_post()
+	:: free && !shy && !dry && !ended
+	:: !free
+	fi;
+	free = 0
+}
+
+/* queue.c:queue_put, with a source's single item */
+inline queue_put()
+{
+	do
+	:: ROOM > 0 -> break
+	:: ROOM == 0 ->
+		free = 1;
+		/* queue.c:set_wake_at */
+		atomic {
+			DRAINED(me);
+#ifndef NO_WAKE_AT
+			wake_at = tail - CAP + CAP / 4;
+#endif
+			full_waiters++
+		}
+		if
+		:: WRITABLE -> full_retract()
+		:: !WRITABLE ->
+			atomic { full_tokens > 0 && DRAINED(me) -> full_tokens-- }
+		fi
+	od;
+	put_one();
+	park_signal();
+	if
+	:: free -> queue_chain_room()
+	:: else
+	fi
+}
+
+inline put_one()
+{
+	atomic {
+		assert(tail - head < CAP);
+		pos = tail;
+		tail++;
+		store(me, pos, 1);
+		pos = N
+	}
+}
+
+/* park.h:park_signal */
+inline park_signal()
+{
+	atomic {
+		DRAINED(me);
+		ready = waiters > 0
+	}
+	if
+	:: ready -> ready = 0; park_post()
+	:: else
+	fi
+}
+
+/* The source's function. It may not be called once it has ended. */
+inline call_source()
+{
+#ifdef ECHO
+	made_all == done_all || made[0] < FROM;
+#endif
+	atomic {
+		assert(w == 0 && runs[0] && !called_last);
+		if
+		:: made[0] < ITEMS -> made[0]++; made_all++; left = 1
+		:: else -> more = 0; called_last = 1
+		fi
+	}
+}
+
+/* stage.c:stage_make, item.c:items_source, of a source that may visit if
+ * `quiet` says so. */
+inline stage_make()
+{
+	atomic {
+		more = 1;
+		room = (ROOM < GRAIN -> ROOM : GRAIN);
+		owes = quiet && room > 0
+	}
+	if
+	:: room > 0 ->
+		do
+		:: more && room > 0 ->
+			call_source();
+			if
+#ifdef EMIT
+			:: more -> room = 0; emit = 2; shy = 1
+#else
+			:: more ->
+				room--;
+				/* ring.h:ring_put */
+				put_one();
+				/* item.c:tell */
+				if
+				:: quiet -> quiet = watching
+				:: else
+				fi;
+				if
+				:: !quiet && waiters > 0 -> queue_chain()
+				:: else
+				fi
+#endif
+			:: !more -> room = 0
+			fi
+		:: else -> break
+		od;
+		quiet = 0
+	:: room == 0 ->
+		quiet = 0;
+		call_source();
+		if
+#ifdef EMIT
+		:: more -> emit = 2
+#else
+		:: more -> emit = 1
+#endif
+		:: !more
+		fi
+	fi;
+	/* output.c:give */
+	if
+	:: emit > 0 && owes -> queue_chain()
+	:: else
+	fi;
+	do
+	:: emit > 0 -> emit--; queue_put();
+		if
+		:: emit > 0 -> atomic { made[0]++; made_all++ }
+		:: else
+		fi
+	:: else -> break
+	od;
+	if
+#ifndef NO_DRY
+	:: !more -> OUT(dry, 0, 1)
+#endif
+	:: else
+	fi
+}
+#endif
 
 /* queue.c:queue_take. *pos is N if there is nothing. */
 inline queue_take()
@@ -261,6 +511,16 @@ inline queue_take()
 	/* The fence, and the wakes at the end, of queue.c:popped_some */
 	if
 	:: pos < N ->
+#ifdef DRAW
+		atomic {
+			DRAINED(me);
+			free = full_waiters > 0 && head >= wake_at
+		}
+		if
+		:: free -> free = 0; full_post()
+		:: else
+		fi;
+#endif
 		if
 		:: DRAINED(me) && IS_OVER && waiters > 0 -> park_post_all()
 		:: DRAINED(me) && !(IS_OVER && waiters > 0)
@@ -309,7 +569,8 @@ inline begin_watch(to)
 }
 
 /* visit.c:visitor. Who has a home in the stage by now is none. */
-#define AT_HOME(a) ((a) >= TAKEN && !IS_SOURCE(((a) - TAKEN) / 2))
+#define AT_HOME(p, a) ((a) >= TAKEN && \
+	IS_SOURCE(((a) - TAKEN) / 2) == IS_SOURCE(p))
 
 inline visitor_at(p)
 {
@@ -320,7 +581,7 @@ inline visitor_at(p)
 		atomic {
 			other_away = away[w - 1];
 			if
-			:: other_away != 0 && !AT_HOME(other_away) ->
+			:: other_away != 0 && !AT_HOME(p, other_away) ->
 				other = w - 1
 			:: else
 			fi
@@ -358,17 +619,44 @@ inline look_to_run()
 #endif
 }
 
-/* One place in visit.c:look_after. */
+#ifdef DRAW
+/* visit.c:ready_to_make */
+inline look_to_make()
+{
+	free = manned[0] == 0;
+	ready = free && (!drawing || dry || ended);
+	free = 0
+}
+
+inline begin_drawing(to)
+{
+	atomic {
+		if
+		:: drawing == 0 && DRAINED(me) -> drawing = 1; to = 1
+		:: drawing == 1 -> to = 0
+		fi
+	}
+}
+#endif
+
+#define SEEN(p) (IS_SOURCE(p) -> 0 : (p) - SOURCES)
+
+#if defined(NO_HOME)
+#define IS_STUCK(p) false
+#elif defined(NO_SOURCE_HOME)
+#define IS_STUCK(p) (!IS_SOURCE(p) && other != NONE && \
+	other == seen[SEEN(p)] && other_away == seen_away[SEEN(p)])
+#else
+#define IS_STUCK(p) (other != NONE && \
+	other == seen[SEEN(p)] && other_away == seen_away[SEEN(p)])
+#endif
+
+/* One place in visit.c:look_after. `ready`: the home is in another stage. */
 inline look_at(p)
 {
 	visitor_at(p);
 	if
-#ifdef NO_HOME
-	:: false ->
-#else
-	:: other != NONE && other == seen[p - SOURCES] &&
-		other_away == seen_away[p - SOURCES] ->
-#endif
+	:: IS_STUCK(p) ->
 		/* visit.c:take_over */
 		w = (other_away % 2 == 1 -> left_home[other] :
 			(other_away - TAKEN) / 2);
@@ -381,13 +669,13 @@ inline look_at(p)
 			:: else
 			fi;
 			w = NONE;
-			ready = IS_SOURCE(home)
+			ready = IS_SOURCE(home) != IS_SOURCE(p)
 		}
 	:: else
 	fi;
 	atomic {
-		seen[p - SOURCES] = other;
-		seen_away[p - SOURCES] = other_away;
+		seen[SEEN(p)] = other;
+		seen_away[SEEN(p)] = other_away;
 		some = some || other != NONE;
 		other_away = 0;
 		other = NONE
@@ -406,6 +694,19 @@ inline look_at(p)
 #else
 #define VISITS (visits[SOURCES] + visits[SOURCES + 1])
 #endif
+#ifdef DRAW /* since the last look of who watches */
+#define COUNT_IN(p) visits[p] = 1
+#define NOTE_VISITS \
+	if \
+	:: watch -> visits[SOURCES] = 0; visits[THREADS - 1] = 0 \
+	:: else \
+	fi
+#define UNVISITED (VISITS == 0)
+#else
+#define COUNT_IN(p) visits[p]++
+#define NOTE_VISITS visited = VISITS
+#define UNVISITED   (VISITS == visited)
+#endif
 
 #if defined(HASTY)
 #define ALL_OUT true
@@ -416,6 +717,12 @@ inline look_at(p)
 #else
 #define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3))
 #endif
+#ifdef DRAW
+#define NOTHING draw
+#else
+#define NOTHING await
+#endif
+
 #define TICK (timeout || (early < EARLY && ALL_OUT))
 
 inline tick()
@@ -426,12 +733,60 @@ inline tick()
 	fi
 }
 
+/* visit.c:come_home */
+inline come_home()
+{
+	atomic {
+		DRAINED(me);
+		if
+#ifdef BLIND_HOME /* fault: goes on at its old home */
+		:: true -> away[me] = 0
+#else
+		:: away[me] == number - 1 -> away[me] = 0
+#endif
+#ifndef BLIND_HOME
+		:: away[me] != number - 1 -> home = (away[me] - TAKEN) / 2
+#endif
+		fi
+	}
+	if
+	:: away[me] != 0 -> store(me, A_AWAY + me, 0)
+	:: else
+	fi
+}
+
+/* visit.c:leave_home. A thread that draws may go on many visits, so there its
+ * numbers come again; `left` is not looked at before `away`. */
+#ifndef WRAP
+#define WRAP 4
+#endif
+inline leave_home()
+{
+#ifdef DRAW
+	atomic {
+		DRAINED(me);
+		number = number % WRAP + 2;
+		left_home[me] = home;
+		away[me] = number - 1
+	}
+#else
+	atomic { store(me, A_LEFT + me, home); number = number + 2 }
+	store(me, A_AWAY + me, number - 1);
+#ifndef NO_VISIT_FENCE
+	DRAINED(me);
+#endif
+#endif
+}
+
 proctype thread(byte me)
 {
 	byte home = me, place = NONE, w = NONE, pos = N;
 	byte number, sweep, batch, seen[PLACES] = NONE, seen_away[PLACES];
 	byte other = NONE, other_away, visited, early;
 	bit waited, ready, free, watch, some, ticks, yield, way, owes, left, more, quiet;
+#ifdef DRAW
+	byte room, emit;
+#endif
 
 work:	/* stage.c:work */
 	if
@@ -440,6 +795,124 @@ work:	/* stage.c:work */
 	fi;
 
 source:	/* stage.c:run_source, visit.c:visit_welcome */
+#ifdef DRAW
+	waited = 0;
+	if
+	:: place != NONE -> atomic { w = place; place = NONE }
+	:: else -> try_man(0)
+	fi;
+	if
+	:: w == NONE -> goto rest
+	:: else
+	fi;
+	/* visit.c:place_rest */
+	if
+	:: dry -> leave_source(); goto rest
+	:: !dry && ROOM == 0 && !shy ->
+		OUT(wake_at, 0, MUTED);
+		leave_source();
+		goto rest
+	:: !dry && ROOM == 0 -> shy = 0
+	:: !dry && ROOM > 0
+	fi;
+#ifndef ALOOF
+	if
+	:: quiet = watching
+	:: quiet = 0
+	fi;
+	if
+	:: !quiet && !asked && !watching -> store(me, A_ASKED, 1)
+	:: true
+	fi;
+#endif
+	stage_make();
+	left = 0;
+	if
+	:: more && !owes -> atomic { place = w; w = NONE; more = 0 } goto work
+	:: else
+	fi;
+	leave_source();
+	if
+	:: more -> atomic { more = 0; owes = 0 } goto visit
+	:: !more && owes -> owes = 0; queue_chain(); goto leave
+	:: !more && !owes -> goto leave
+	fi;
+
+rest:	/* visit.c:place_await, of a source */
+	if
+	:: dry -> goto leave
+	:: else
+	fi;
+	begin_drawing(watch);
+	if
+	:: watch -> visits[0] = 0
+	:: else
+	fi;
+	do
+	:: true ->
+		/* queue.c:queue_sleep_room */
+		full_announce();
+		look_to_make();
+		if
+		:: ready -> full_retract()
+		:: !ready ->
+			if
+			:: atomic { full_tokens > 0 && DRAINED(me) ->
+				full_tokens-- }
+				ready = 1
+			:: watch && full_tokens == 0 && TICK ->
+				tick();
+				full_retract();
+				look_to_make()
+			fi
+		fi;
+		queue_chain_room();
+		if
+		:: ready -> ready = 0; break
+		:: else
+		fi;
+		/* visit.c:look_after */
+		some = 0;
+		look_at(0);
+		if
+		:: ready -> ready = 0; some = 0; break
+		:: else
+		fi;
+		if
+		:: visits[0] == 0 && !some ->
+			/* visit.c:end_watch */
+			OUT(drawing, 0, 0);
+			visitor_at(0);
+			if
+			:: other == NONE -> watch = 0
+			:: else -> begin_drawing(watch)
+			fi;
+			atomic { other = NONE; other_away = 0; UNSEE }
+			if
+#ifdef NO_SHY
+			:: !watch -> break
+#else
+			:: !watch -> shy = 1; break
+#endif
+			:: else
+			fi
+		:: else
+		fi;
+		some = 0;
+		visits[0] = 0
+	od;
+	UNSEE;
+	if
+	:: watch -> watch = 0; OUT(drawing, 0, 0)
+	:: else
+	fi;
+#ifndef NO_PASS_DRAW
+	/* visit.c:pass_watch */
+	DRAINED(me);
+	full_post();
+#endif
+	goto work;
+#else
 	atomic {
 		assert(!runs[home] && made[home] < ITEMS);
 		runs[home] = 1;
@@ -496,12 +969,9 @@ make:	/* item.c:items_source: a call, which may wait */
 	fi;
 #endif
 
-	/* visit.c:visit */
-	atomic { store(me, A_LEFT + me, home); number = number + 2 }
-	store(me, A_AWAY + me, number - 1);
-#ifndef NO_VISIT_FENCE
-	DRAINED(me);
-#endif
+#endif /* DRAW */
+visit:	/* visit.c:visit */
+	leave_home();
 again:
 	left = 0;
 	/* visit.c:visit_stage */
@@ -517,7 +987,7 @@ again:
 	fi;
 #endif
 	/* visit.c:run_place */
-	visits[w]++;
+	COUNT_IN(w);
 	do
 	:: batch < BATCHES ->
 		batch++;
@@ -529,7 +999,7 @@ again:
 	:: else -> break
 	od;
 	batch = 0;
-	unman();
+	unman_fence();
 #ifndef NO_UNMAN_FENCE
 	DRAINED(me);
 #endif
@@ -542,30 +1012,16 @@ swept:
 	:: left && sweep < SWEEPS -> goto again
 	:: else -> sweep = 0
 	fi;
-	/* visit.c:come_home */
-	atomic {
-		DRAINED(me);
-		if
-#ifdef BLIND_HOME /* fault: goes on at its old home */
-		:: true -> away[me] = 0
-#else
-		:: away[me] == number - 1 -> away[me] = 0
-#endif
-#ifndef BLIND_HOME
-		:: away[me] != number - 1 -> home = (away[me] - TAKEN) / 2
-#endif
-		fi
-	}
-	if
-	:: away[me] != 0 -> store(me, A_AWAY + me, 0)
-	:: else
-	fi;
+	come_home();
 	if
 	:: left -> left = 0; queue_chain()
 	:: else
 	fi;
 	/* Whoever has another home now goes on there; more is the old one's. */
 sourced:
+#ifdef DRAW
+	goto work;
+#endif
 	if
 	:: IS_SOURCE(home) && made[home] == ITEMS -> goto leave
 	:: else -> goto work
@@ -577,7 +1033,7 @@ take:	/* stage.c:take */
 	:: else -> man_any(home)
 	fi;
 	if
-	:: w == NONE -> goto await
+	:: w == NONE -> goto NOTHING
 	:: else
 	fi;
 	queue_take();
@@ -591,11 +1047,12 @@ take:	/* stage.c:take */
 		ready = IS_OVER;
 		if
 		:: ready -> ready = 0; place_leave(); goto leave
-		:: else -> place_leave(); goto await
+		:: else -> place_leave(); goto NOTHING
 		fi
 	fi;
 	/* stage.c:run_items */
 	run_fn();
+	assert(!owes);
 	/* visit.c:place_yield */
 	if
 	:: asked && !ended ->
@@ -609,13 +1066,56 @@ take:	/* stage.c:take */
 	fi;
 	atomic { place = w; w = NONE; goto work }
 
+#ifdef DRAW
+draw:	/* visit.c:visit_source */
+	waited = 1;
+	if
+	:: !drawing -> goto await
+	:: else
+	fi;
+	leave_home();
+	try_man(0);
+	if
+	:: w == NONE -> goto drawn
+	:: else
+	fi;
+	if
+	:: !drawing -> leave_source(); goto drawn
+#ifndef CALL_DRY
+	:: dry -> leave_source(); goto drawn
+#endif
+	:: else
+	fi;
+	/* visit.c:fill */
+	COUNT_IN(0);
+	more = 1;
+	do
+	:: batch < BATCHES && more && ROOM > 0 ->
+		atomic { batch++; quiet = 1 }
+		stage_make()
+	:: else -> break
+	od;
+	atomic { batch = 0; more = 0 }
+	leave_source();
+#ifndef STALE_OWES
+	owes = 0;
+#endif
+drawn:
+	come_home();
+	queue_chain();
+	if
+	:: IS_SOURCE(home) || left -> left = 0; goto work
+	:: else
+	fi;
+#endif
+
 await:	/* visit.c:place_await */
 	if
 	:: yield -> way = 1
 	:: else -> waited = 1; begin_watch(watch)
 	fi;
 	atomic {
-		visited = VISITS;
+		NOTE_VISITS;
 		UNSEE;
 #if SOURCES == 1 && !defined(NO_FIRST_TICK)
 		ticks = 1
@@ -652,7 +1152,7 @@ again_await:
 		yield = 0;
 		/* One tick before a long sleep, and after the end of the watch. */
 		if
-		:: !watch -> ticks = 0; visited = VISITS; goto again_await
+		:: !watch -> ticks = 0; NOTE_VISITS; goto again_await
 		:: else
 		fi;
 		/* visit.c:look_after */
@@ -669,9 +1169,9 @@ again_await:
 		:: else
 		fi;
 		if
-		:: VISITS == visited && !some ->
+		:: UNVISITED && !some ->
 			/* visit.c:end_watch */
-			store(me, A_WATCH, 0);
+			OUT(watching, A_WATCH, 0);
 #ifndef NO_END_WATCH_FENCE
 			DRAINED(me);
 #endif
@@ -688,11 +1188,11 @@ again_await:
 		:: else
 		fi;
 		some = 0;
-		visited = VISITS
+		NOTE_VISITS
 	od;
 	atomic { ticks = 0; yield = 0; visited = 0; UNSEE }
 	if
-	:: watch -> watch = 0; store(me, A_WATCH, 0)
+	:: watch -> watch = 0; OUT(watching, A_WATCH, 0)
 	:: else
 	fi;
 #if PLACES > 1 && !defined(NO_PASS)
@@ -721,7 +1221,30 @@ again_await:
 
 leave:	/* stage.c:finish, place_keep */
 	do
+#ifdef DRAW
+	:: IS_SOURCE(home) ->
+#ifdef NO_KEEP
+		break;
+#endif
+		try_man(0);
+		if
+		:: w != NONE -> break
+		:: else
+		fi;
+		full_announce();
+		if
+		:: manned[0] == 0 -> full_retract()
+		:: manned[0] != 0 ->
+			if
+			:: atomic { full_tokens > 0 && DRAINED(me) ->
+				full_tokens-- }
+			:: full_tokens == 0 && TICK -> tick(); full_retract()
+			fi
+		fi;
+		queue_chain_room()
+#else
 	:: IS_SOURCE(home) -> break
+#endif
 	:: !IS_SOURCE(home) ->
 		try_man(home);
 		if
@@ -751,7 +1274,16 @@ leave:	/* stage.c:finish, place_keep */
 		fi
 	}
 	if
-	:: ready -> atomic { DRAINED(me); ended = 1 } park_post_all()
+	:: ready ->
+		atomic { DRAINED(me); ended = 1 }
+		park_post_all();
+#ifdef DRAW
+		atomic {
+			DRAINED(me);
+			full_tokens = full_tokens + full_waiters;
+			full_waiters = 0
+		}
+#endif
 	:: else
 	fi;
 	left_threads++
@@ -770,5 +1302,8 @@ init {
 #endif
 	}
 	left_threads == THREADS;
-	assert(head == N && tail == N)
+	assert(head == N && tail == N);
+#ifdef DRAW
+	assert(full_waiters == 0 && full_tokens == 0)
+#endif
 }

@@ -2,7 +2,7 @@
 /* Handing calls over to the queue; fan.h tells when and why. */
 #include <sched.h>
 #include "stages/fan.h"
-#include "stages/visit.h"
+#include "stages/place.h"
 
 /* is_attended: a worker is going to look for calls soon: before it sleeps, or,
  * if all that are awake are busy for long, at a tick. */
@@ -12,7 +12,7 @@ static bool is_attended(const leat_fan *f)
 	const struct stage *s = f->chain->stage;
 	uint64_t awake = load_relaxed(&f->chain->crew.awake);
 
-	return awake == s->workers || (awake > 0 && visit_watched(s));
+	return awake == s->workers || (awake > 0 && place_watched(s));
 }
 
 /* may_wait: calls that take little time may wait for company. */

@@ -5,7 +5,7 @@
 #include "stages/item.h"
 #include "stages/output.h"
 #include "stages/retry.h"
-#include "stages/visit.h"
+#include "stages/place.h"
 
 /*
  * emit_nowhere frees an item that nobody gets: but `in` only once the attempt
@@ -343,7 +343,7 @@ static inline void tell(
 	struct thread *t, const struct stage *s, leat_queue *q, bool results)
 {
 	if (t->quiet) {
-		if (visit_watched(s + 1))
+		if (place_watched(s + 1))
 			return;
 		t->quiet = false;
 	}

@@ -6,6 +6,7 @@
 #include "stages/chain.h"
 #include "stages/guard.h"
 #include "stages/item.h"
+#include "stages/light.h"
 #include "stages/output.h"
 #include "stages/retry.h"
 #include "stages/visit.h"
@@ -82,7 +83,7 @@ void stage_account(leat_worker *w, size_t n)
 		return;
 	adapt(w, n, elapsed);
 	if (w->stage->index == 0 && w->index == 0 && ++w->rounds % ROUNDS == 0)
-		visit_split(w->stage->chain);
+		light_split(w->stage->chain);
 }
 
 /* how_many to take: more than a grain when that leaves plenty for everybody

@@ -42,7 +42,7 @@ struct stage {
 	uint64_t live;	   /* workers that have not left */
 	bool visitable;	   /* threads of other stages may run its places */
 	uint64_t watching; /* 1: a thread of it sleeps, and sees to visitors */
-	uint64_t apart;	   /* 1: but not for now, see visit_split */
+	uint64_t apart;	   /* 1: but not for now, see light_split */
 	uint64_t asked;	   /* 1: its threads are to make way for visitors */
 	uint64_t stirs;	   /* grows when watchers shall go on watching */
 	uint64_t light;	   /* 1: visitable, and its items take little time */

@@ -1,472 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <errno.h>
 #include "stages/item.h"
-#include "stages/retry.h"
+#include "stages/light.h"
 #include "stages/visit.h"
 
-#ifdef LEAT_PERTURB /* visits and changes of home all the time */
-#define LIGHT_NS UINT64_C(1000000)
-#define DRAW_NS	 UINT64_C(1000000)
-#define VISIT_NS UINT64_C(100000000)
-#define TICK	 LEAT_MS
-#define CHANCE	 (10 * LEAT_US)
-#define PART_NS	 1
-#else
-#define LIGHT_NS 12		 /* an item that takes longer is not light */
-#define DRAW_NS	 125		 /* nor is one that takes this long heavy */
-#define VISIT_NS 4000		 /* more work than this is for other threads */
-#define TICK	 (10 * LEAT_MS)	 /* of a watcher */
-#define CHANCE	 (200 * LEAT_US) /* for visitors to come, after a yield */
-#define PART_NS	 16		 /* per item: less is not worth a thread */
-#endif
 #define BATCHES 8 /* at most in a place at a time */
 #define SWEEPS	4 /* down the chain, at most in one visit */
-
-/* model: visit.pml try_man */
-static bool try_man(struct thread *t, leat_worker *w)
-{
-	uint64_t nobody = 0;
-
-	if (load_relaxed(&w->manned) != 0 ||
-		!cas(&w->manned, &nobody, (uint64_t)(uintptr_t)t))
-		return false;
-	w->thread = t;
-	return true;
-}
-
-static leat_worker *man_any(struct thread *t, struct stage *s, uint32_t first)
-{
-	for (uint32_t i = 0; i < s->workers; i++) {
-		leat_worker *w = &s->worker[(first + i) % s->workers];
-
-		if (try_man(t, w))
-			return w;
-	}
-	return NULL;
-}
-
-leat_worker *place_man(struct thread *t, leat_worker *home)
-{
-	if (home->stage->visitable)
-		return man_any(t, home->stage, home->index);
-	home->thread = t;
-	return home;
-}
-
-leat_worker *place_of(struct thread *t)
-{
-	struct leat_chain *c = t->home->stage->chain;
-
-	for (size_t i = 0; i < c->n; i++)
-		for (uint32_t k = 0; k < c->stage[i].workers; k++) {
-			leat_worker *w = &c->stage[i].worker[k];
-
-			if (load_relaxed(&w->manned) == (uint64_t)(uintptr_t)t)
-				return w;
-		}
-	return t->home->stage->visitable ? NULL : t->home;
-}
-
-/* is_light is far enough from that not to change its mind at every batch. */
-static bool is_light(const leat_worker *w)
-{
-	uint64_t ns = load_relaxed(&w->least_ns);
-
-	return ns != 0 && ns <= LIGHT_NS;
-}
-
-/*
- * is_drawn: the next stage draws from the source, that is, its workers visit it
- * when they have nothing left. That does not pay if the source takes long, and
- * a processor would be free for it; and a single worker that is light is rather
- * visited itself.
- */
-static bool is_drawn(const leat_worker *w)
-{
-	const struct stage *s = w->stage, *next = s + 1;
-	uint64_t ns = load_relaxed(&w->least_ns);
-
-	if (!s->visitable || ns == 0 || load_relaxed(&w->shy) > 0 ||
-		(next->workers == 1 && is_light(&next->worker[0])))
-		return false;
-	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);
-}
-
-/* wake_source wakes who is at home there, unless it is for others to go on. */
-/* model: visit.pml leave_source */
-static void wake_source(const leat_worker *w)
-{
-	leat_queue *q = w->stage->out->queue[0];
-
-	fence_full();
-	if (park_busy(&q->not_full) &&
-		(!is_drawn(w) || load_relaxed(&w->dry) || queue_over(q)))
-		park_post(&q->not_full);
-}
-
-void place_leave(leat_worker *w)
-{
-	if (!w->stage->visitable)
-		return;
-	store_release(&w->manned, 0);
-	perturb();
-	if (stage_is_source(w->stage))
-		wake_source(w);
-	else
-		queue_chain(stage_input(w));
-}
-
-static bool any_free(const struct stage *s)
-{
-	for (uint32_t i = 0; i < s->workers; i++)
-		if (load_relaxed(&s->worker[i].manned) == 0)
-			return true;
-	return false;
-}
-
-static bool is_free(void *home)
-{
-	const leat_worker *w = home;
-
-	return load_relaxed(&w->manned) == 0;
-}
-
-/* await waits where the threads at home do: those of a source for room. */
-static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
-	uint64_t deadline)
-{
-	const struct stage *s = home->stage;
-	int rc;
-
-	if (!stage_is_source(s)) {
-		t->in.deadline = deadline;
-		return queue_await(stage_input(home), ready, home, &t->in);
-	}
-	t->out.deadline = deadline;
-	rc = queue_sleep_room(s->out->queue[0], ready, home, &t->out);
-	queue_chain_room(s->out->queue[0]);
-	return rc;
-}
-
-/* Those who wait here wait for different places, and may take each other's
- * wakes: so they sleep in ticks. */
-/* model: visit.pml leave */
-void place_keep(struct thread *t)
-{
-	leat_worker *w = t->home;
-
-	if (!w->stage->visitable) {
-		w->thread = t;
-		return;
-	}
-	while (!try_man(t, w))
-		await(t, w, is_free, leat_after(TICK));
-}
-
-static uint64_t visits_of(const struct stage *s)
-{
-	uint64_t n = load_relaxed(&s->stirs);
-
-	for (uint32_t i = 0; i < s->workers; i++)
-		n += load_relaxed(&s->worker[i].visits);
-	return n;
-}
-
-/*
- * visitor is the thread that is on a visit in the place, and what is in its
- * `away`: the number, or the home that it got instead of its own. With a home
- * in this stage it is none any more.
- */
-static struct thread *visitor(const leat_worker *w, uint64_t *away)
-{
-	uint64_t by = load_acquire(&w->manned);
-	struct thread *t = (struct thread *)(uintptr_t)by;
-	const leat_worker *home;
-
-	if (t == NULL)
-		return NULL;
-	*away = load_acquire(&t->away);
-	if (*away == 0)
-		return NULL;
-	home = (const leat_worker *)(uintptr_t)*away;
-	return !(*away & 1) && home->stage == w->stage ? NULL : t;
-}
-
-static bool any_visitor(const struct stage *s)
-{
-	uint64_t away;
-
-	for (uint32_t i = 0; i < s->workers; i++)
-		if (visitor(&s->worker[i], &away) != NULL)
-			return true;
-	return false;
-}
-
-/*
- * take_over: the two threads change homes. The visitor finds out when it is
- * done; until then it does not look at its home, so the watcher may have it at
- * once. It may go on to another stage meanwhile and be stuck there too: then it
- * is the new home that the next watcher takes.
- */
-/* model: visit.pml await */
-static bool take_over(struct thread *t, struct thread *other, uint64_t away)
-{
-	uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
-
-	if (!cas(&other->away, &away, (uint64_t)(uintptr_t)t->home))
-		return false;
-	t->home = (leat_worker *)(uintptr_t)theirs;
-	stage_name(t);
-	return true;
-}
-
-/* look_after is a watcher's tick. A visit that was there at the last one is
- * stuck. It returns whether there are others; or the watcher has a new home. */
-static bool look_after(struct thread *t)
-{
-	struct stage *s = t->home->stage;
-	bool seen = false;
-
-	for (uint32_t i = 0; i < s->workers; i++) {
-		leat_worker *w = &s->worker[i];
-		uint64_t away = 0;
-		struct thread *other = visitor(w, &away);
-
-		if (other != NULL && other == w->seen && away == w->seen_away &&
-			take_over(t, other, away)) {
-			store_relaxed(&w->shy, SHY);
-			return true;
-		}
-		w->seen = other;
-		w->seen_away = away;
-		seen |= other != NULL;
-	}
-	return seen;
-}
-
-static bool begin_watch(struct stage *s)
-{
-	uint64_t nobody = 0;
-
-	if (!s->visitable || load_relaxed(&s->watching) != 0 ||
-		!cas(&s->watching, &nobody, 1))
-		return false;
-	for (uint32_t i = 0; i < s->workers; i++)
-		s->worker[i].seen = NULL;
-	return true;
-}
-
-/* end_watch succeeds only while nobody is on a visit: a visitor mans its place
- * before it looks whether somebody watches. */
-/* model: visit.pml await, rest */
-static bool end_watch(struct stage *s)
-{
-	store_release(&s->watching, 0);
-	fence_full();
-	if (!any_visitor(s))
-		return true;
-	return !begin_watch(s);
-}
-
-/* is_unwatched: there are visitors, and no thread that would help them. One of
- * those that sleep shall; if there is but one thread, it is where they wait.
- * Of first stages only a source is visited, whose thread is alone. */
-static bool is_unwatched(const struct stage *s)
-{
-	return s->index > 0 && s->workers > 1 && s->visitable &&
-	       load_relaxed(&s->watching) == 0 && any_visitor(s);
-}
-
-/*
- * pass_watch: whoever goes to run items may get stuck, or blocked, as visitors
- * may. So it wakes another thread, which will watch; or, if that finds an item
- * instead, passes it on in its turn.
- */
-/* model: visit.pml await, rest */
-static void pass_watch(struct stage *s)
-{
-	fence_full();
-	if (stage_is_source(s))
-		park_post(&s->out->queue[0]->not_full);
-	else if (is_unwatched(s))
-		park_post(&s->in->queue[0]->not_empty);
-}
-
-static bool ready_to_run(void *home)
-{
-	const leat_worker *w = home;
-
-	return (queue_ready_to_take(stage_input(w)) &&
-		       (!w->stage->visitable || any_free(w->stage))) ||
-	       is_unwatched(w->stage);
-}
-
-/* ready_to_make: while somebody watches, others make the items. */
-/* model: visit.pml look_to_make */
-static bool ready_to_make(void *home)
-{
-	const leat_worker *w = home;
-
-	return load_relaxed(&w->manned) == 0 &&
-	       (!visit_watched(w->stage) || load_relaxed(&w->dry) ||
-		       queue_over(w->stage->out->queue[0]));
-}
-
-/* is_worth: n items are less work than a wake-up. One long batch, which may
- * have been the scheduler's doing, does not count. */
-static bool is_worth(const leat_worker *w, size_t n)
-{
-	uint64_t ns = load_relaxed(&w->least_ns);
-
-	return ns != 0 && ns * n <= VISIT_NS;
-}
-
-/* is_spared: a thread of the stage before is likely to come and do the work of
- * this one, if it sleeps. */
-static bool is_spared(const leat_worker *w)
-{
-	const struct stage *s = w->stage;
-
-	return s->visitable && s->index > 0 && !load_relaxed(&s->apart) &&
-	       is_worth(w, load_relaxed(&s[-1].worker[0].grain));
-}
-
-/* has_room: who hands on to this queue is not blocked, and will not be before
- * it can come and visit. */
-static bool has_room(const leat_queue *q)
-{
-	uint64_t depth = queue_depth(q);
-
-	return depth <= q->ring.capacity / 2 ||
-	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
-}
-
-/* is_left_alone: after a yield, no visitor is going to come. */
-static bool is_left_alone(void *home)
-{
-	leat_queue *q = stage_input(home);
-
-	return queue_over(q) || !has_room(q);
-}
-
-/*
- * A source puts items without a fence: one of them may escape who looks just
- * then. It is found at the next tick: so there is one before a long sleep, and
- * one more after the end of a watch.
- */
-/* model: visit.pml await, rest */
-void place_await(struct thread *t, uint64_t deadline, bool yield)
-{
-	leat_worker *home = t->home;
-	struct stage *s = home->stage;
-	bool watch = yield || begin_watch(s);
-	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
-	bool (*ready)(void *) =
-		stage_is_source(s) ? ready_to_make : ready_to_run;
-	uint64_t visits = visits_of(s);
-	bool seen;
-
-	t->in.spared = is_spared(home);
-	for (;; yield = false) {
-		uint64_t tick = yield	? leat_after(CHANCE)
-				: ticks ? leat_after(TICK)
-					: LEAT_NEVER;
-
-		if (await(t, home, yield ? is_left_alone : ready,
-			    tick < deadline ? tick : deadline) == 0 ||
-			leat_now() >= deadline)
-			break;
-		ticks = watch;
-		if (!watch)
-			continue;
-		seen = look_after(t);
-		if (t->home != home)
-			break;
-		if (visits_of(s) == visits && !seen)
-			watch = !end_watch(s);
-		visits = visits_of(s);
-		if (!watch && stage_is_source(s)) {
-			store_relaxed(&home->shy, 1);
-			break;
-		}
-	}
-	if (watch)
-		store_release(&s->watching, 0);
-	pass_watch(s);
-}
-
-bool place_yield(leat_worker *w)
-{
-	struct stage *s = w->stage;
-	leat_queue *q;
-
-	if (likely(load_relaxed(&s->asked) == 0) || load_relaxed(&s->apart))
-		return false;
-	q = stage_input(w);
-	if (!is_light(w) || queue_over(q) || !has_room(q))
-		return false;
-	store_relaxed(&s->asked, 0);
-	if (!begin_watch(s))
-		return false;
-	stage_idle(w);
-	store_release(&w->manned, 0);
-	return true;
-}
 
 bool visit_welcome(struct stage *s, size_t n)
 {
 	struct stage *next = s + 1;
 
 	if (s->index + 1 == s->chain->n || !next->visitable ||
-		load_relaxed(&next->apart) || !is_worth(&next->worker[0], n))
+		load_relaxed(&next->apart) || !light_work(&next->worker[0], n))
 		return false;
 	if (load_relaxed(&next->watching) != 0)
 		return true;
-	if (load_relaxed(&next->asked) == 0 && is_light(&next->worker[0]))
+	if (load_relaxed(&next->asked) == 0 && light_item(&next->worker[0]))
 		store_relaxed(&next->asked, 1);
 	return false;
-}
-
-/* light_ns is how long an item takes through all stages of a chain that are all
- * light; else 0. On another core than its neighbours a stage takes longer. */
-static uint64_t light_ns(const struct leat_chain *c)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < c->n; i++) {
-		const struct stage *s = &c->stage[i];
-		uint64_t ns = load_relaxed(&s->worker[0].least_ns);
-
-		if (ns == 0 || ns > 2 * LIGHT_NS || (i > 0 && !s->visitable))
-			return 0;
-		total += ns;
-	}
-	return total;
-}
-
-/*
- * visit_split: visits alone would run a chain of light stages on one thread.
- * So it is split into parts of equal work, at most one for each processor, and
- * none too small to be worth the lines that move between them: the first stage
- * of each but the first is not visited.
- */
-void visit_split(struct leat_chain *c)
-{
-	uint64_t total = light_ns(c);
-	uint64_t parts = total / PART_NS;
-	uint64_t before = 0, k = 1;
-
-	if (parts > c->crew.cpus)
-		parts = c->crew.cpus;
-	for (size_t i = 0; i < c->n; i++) {
-		struct stage *s = &c->stage[i];
-		bool apart = k < parts && before * parts >= total * k;
-
-		if (load_relaxed(&s->apart) != apart)
-			store_relaxed(&s->apart, apart);
-		k += apart;
-		before += load_relaxed(&s->worker[0].least_ns);
-	}
 }
 
 /* come_home ends a visit. If somebody has taken the home meanwhile, there is
@@ -516,7 +67,7 @@ static void run_place(leat_worker *w)
 /* model: visit.pml again */
 static bool visit_stage(struct thread *t, struct stage *s)
 {
-	leat_worker *w = man_any(t, s, 0);
+	leat_worker *w = place_man_any(t, s, 0);
 
 	t->owes = false;
 	if (w == NULL)
@@ -566,24 +117,6 @@ void visit(struct thread *t, struct stage *s)
 }
 
 /* model: visit.pml source */
-bool place_rest(leat_worker *w)
-{
-	const struct stage *s = w->stage;
-	leat_queue *q = s->visitable ? s->out->queue[0] : NULL;
-	uint64_t shy = load_relaxed(&w->shy);
-
-	if (q == NULL || ring_room(&q->ring, 1) > 0 || chain_stopping(s->chain))
-		return false;
-	if (shy > 0) {
-		store_relaxed(&w->shy, shy - 1);
-		return false;
-	}
-	if (!is_drawn(w))
-		return false;
-	queue_mute(q);
-	return true;
-}
-
 /* fill makes items while there is room, and returns how often the source was
  * called. */
 static size_t fill(leat_worker *w)
@@ -611,13 +144,13 @@ bool visit_source(struct thread *t)
 	size_t n = 0;
 
 	if (t->home->stage->index != 1 || !stage_is_source(s) ||
-		!visit_watched(s))
+		!place_watched(s))
 		return false;
 	leave_home(t);
-	w = man_any(t, s, 0);
+	w = place_man_any(t, s, 0);
 	if (w != NULL) {
 		perturb();
-		if (visit_watched(s) && !load_relaxed(&w->dry))
+		if (place_watched(s) && !load_relaxed(&w->dry))
 			n = fill(w);
 		place_leave(w);
 	}

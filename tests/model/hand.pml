@@ -356,7 +356,7 @@ proctype caller(byte me)
 	od
 }
 
-/* visit.c:begin_watch */
+/* place.c:begin_watch */
 inline begin_watch(yes_or_no)
 {
 	atomic {
@@ -421,7 +421,7 @@ take:	/* queue.c:queue_take: ring.c:ring_pop */
 	run_fn();
 	goto take;
 
-await:	/* visit.c:place_await */
+await:	/* place.c:place_await */
 	begin_watch(watch);
 	atomic { ticks = watch; visits = stirs }
 	do
@@ -450,7 +450,7 @@ end_asleep:
 		:: HAS_ITEM -> break
 		:: else
 		fi;
-		/* queue.c:wake_up, then visit.c:end_watch, whose fence is not
+		/* queue.c:wake_up, then place.c:end_watch, whose fence is not
 		 * needed here. One more tick after that. */
 		atomic {
 			DRAINED(me);

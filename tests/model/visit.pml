@@ -175,7 +175,7 @@ end:
 #define IS_OVER	 (ended && head == tail)
 #define CAN_TAKE (HAS_ITEM || IS_OVER)
 
-/* visit.c:any_free */
+/* place.c:any_free */
 #if PLACES == 1
 #define ANY_FREE (manned[SOURCES] == 0)
 #else
@@ -234,7 +234,7 @@ inline queue_chain()
 	ready = 0
 }
 
-/* visit.c:try_man */
+/* place.c:try_man */
 inline try_man(p)
 {
 	atomic {
@@ -249,7 +249,7 @@ inline try_man(p)
 	}
 }
 
-/* visit.c:man_any */
+/* place.c:place_man_any */
 inline man_any(first)
 {
 	try_man(first);
@@ -289,7 +289,7 @@ inline unman_fence()
 #define unman_fence() unman()
 #endif
 
-/* visit.c:place_leave */
+/* place.c:place_leave */
 inline place_leave()
 {
 	unman_fence();
@@ -346,8 +346,8 @@ inline queue_chain_room()
 	fi
 }
 
-/* visit.c:place_leave of a source, wake_source. What is left to the rest, and
- * not woken, is_drawn. */
+/* place.c:place_leave of a source, wake_source. What is left to the rest, and
+ * not woken, light_source. */
 inline leave_source()
 {
 	unman_fence();
@@ -550,7 +550,7 @@ inline run_fn()
 	atomic { done[pos] = 1; done_all++; pos = N }
 }
 
-/* visit.c:begin_watch. A thread sees its own store to `watching`, which is
+/* place.c:begin_watch. A thread sees its own store to `watching`, which is
  * always 0, also while it is in its buffer. */
 #define BUFFERED(t, a) (sb[t].addr[0] == a || sb[t].addr[1] == a || \
 	sb[t].addr[2] == a)
@@ -568,7 +568,7 @@ inline begin_watch(to)
 	}
 }
 
-/* visit.c:visitor. Who has a home in the stage by now is none. */
+/* place.c:visitor. Who has a home in the stage by now is none. */
 #define AT_HOME(p, a) ((a) >= TAKEN && \
 	IS_SOURCE(((a) - TAKEN) / 2) == IS_SOURCE(p))
 
@@ -602,14 +602,14 @@ inline any_visitor()
 #endif
 }
 
-/* visit.c:ready_to_run */
+/* place.c:ready_to_run */
 inline look_to_run()
 {
 	ready = CAN_TAKE;
 	free = ANY_FREE;
 	atomic { ready = ready && free; free = 0 }
 #if PLACES > 1 && !defined(NO_PASS) && !defined(PASS_ONCE)
-	/* visit.c:is_unwatched */
+	/* place.c:is_unwatched */
 	if
 	:: !ready && watching == 0 ->
 		any_visitor();
@@ -620,7 +620,7 @@ inline look_to_run()
 }
 
 #ifdef DRAW
-/* visit.c:ready_to_make */
+/* place.c:ready_to_make */
 inline look_to_make()
 {
 	free = manned[0] == 0;
@@ -651,13 +651,13 @@ inline begin_drawing(to)
 	other == seen[SEEN(p)] && other_away == seen_away[SEEN(p)])
 #endif
 
-/* One place in visit.c:look_after. `ready`: the home is in another stage. */
+/* One place in place.c:look_after. `ready`: the home is in another stage. */
 inline look_at(p)
 {
 	visitor_at(p);
 	if
 	:: IS_STUCK(p) ->
-		/* visit.c:take_over */
+		/* place.c:take_over */
 		w = (other_away % 2 == 1 -> left_home[other] :
 			(other_away - TAKEN) / 2);
 		atomic {
@@ -805,7 +805,7 @@ source:	/* stage.c:run_source, visit.c:visit_welcome */
 	:: w == NONE -> goto rest
 	:: else
 	fi;
-	/* visit.c:place_rest */
+	/* place.c:place_rest */
 	if
 	:: dry -> leave_source(); goto rest
 	:: !dry && ROOM == 0 && !shy ->
@@ -838,7 +838,7 @@ source:	/* stage.c:run_source, visit.c:visit_welcome */
 	:: !more && !owes -> goto leave
 	fi;
 
-rest:	/* visit.c:place_await, of a source */
+rest:	/* place.c:place_await, of a source */
 	if
 	:: dry -> goto leave
 	:: else
@@ -871,7 +871,7 @@ rest:	/* visit.c:place_await, of a source */
 		:: ready -> ready = 0; break
 		:: else
 		fi;
-		/* visit.c:look_after */
+		/* place.c:look_after */
 		some = 0;
 		look_at(0);
 		if
@@ -880,7 +880,7 @@ rest:	/* visit.c:place_await, of a source */
 		fi;
 		if
 		:: visits[0] == 0 && !some ->
-			/* visit.c:end_watch */
+			/* place.c:end_watch */
 			OUT(drawing, 0, 0);
 			visitor_at(0);
 			if
@@ -907,7 +907,7 @@ rest:	/* visit.c:place_await, of a source */
 	:: else
 	fi;
 #ifndef NO_PASS_DRAW
-	/* visit.c:pass_watch */
+	/* place.c:pass_watch */
 	DRAINED(me);
 	full_post();
 #endif
@@ -1053,7 +1053,7 @@ take:	/* stage.c:take */
 	/* stage.c:run_items */
 	run_fn();
 	assert(!owes);
-	/* visit.c:place_yield */
+	/* place.c:place_yield */
 	if
 	:: asked && !ended ->
 		store(me, A_ASKED, 0);
@@ -1109,7 +1109,7 @@ drawn:
 	fi;
 #endif
 
-await:	/* visit.c:place_await */
+await:	/* place.c:place_await */
 	if
 	:: yield -> way = 1
 	:: else -> waited = 1; begin_watch(watch)
@@ -1155,7 +1155,7 @@ again_await:
 		:: !watch -> ticks = 0; NOTE_VISITS; goto again_await
 		:: else
 		fi;
-		/* visit.c:look_after */
+		/* place.c:look_after */
 		some = 0;
 		look_at(SOURCES);
 #if PLACES > 1
@@ -1170,7 +1170,7 @@ again_await:
 		fi;
 		if
 		:: UNVISITED && !some ->
-			/* visit.c:end_watch */
+			/* place.c:end_watch */
 			OUT(watching, A_WATCH, 0);
 #ifndef NO_END_WATCH_FENCE
 			DRAINED(me);
@@ -1196,7 +1196,7 @@ again_await:
 	:: else
 	fi;
 #if PLACES > 1 && !defined(NO_PASS)
-	/* visit.c:pass_watch */
+	/* place.c:pass_watch */
 	atomic {
 		DRAINED(me);
 		ready = watching == 0

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <leat.h>
 #include "stages/fan.h"
-#include "stages/visit.h"
+#include "stages/place.h"
 #include "tests/unit/gate.h"
 
 TestSuite(fan, .timeout = 30);
@@ -756,7 +756,7 @@ static void await_sleep(const leat_fan *fan)
 	const leat_chain *c = fan->chain;
 
 	while (leat_now() - since < 30 * LEAT_MS) {
-		if (load_acquire(&c->crew.awake) > 0 || visit_watched(c->stage))
+		if (load_acquire(&c->crew.awake) > 0 || place_watched(c->stage))
 			since = leat_now();
 		cr_assert_lt(since, until);
 		sched_yield();

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stages/light.h"
+
+#ifdef LEAT_PERTURB /* visits all the time */
+#define LIGHT_NS UINT64_C(1000000)
+#define DRAW_NS	 UINT64_C(1000000)
+#define VISIT_NS UINT64_C(100000000)
+#define PART_NS	 1
+#else
+#define LIGHT_NS 12   /* an item that takes longer is not light */
+#define DRAW_NS	 125  /* nor is one that takes this long heavy */
+#define VISIT_NS 4000 /* more work than this is for other threads */
+#define PART_NS	 16   /* per item: less is not worth a thread */
+#endif
+
+bool light_item(const leat_worker *w)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns <= LIGHT_NS;
+}
+
+bool light_work(const leat_worker *w, size_t n)
+{
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	return ns != 0 && ns * n <= VISIT_NS;
+}
+
+bool light_source(const leat_worker *w)
+{
+	const struct stage *s = w->stage, *next = s + 1;
+	uint64_t ns = load_relaxed(&w->least_ns);
+
+	if (!s->visitable || ns == 0 || load_relaxed(&w->shy) > 0 ||
+		(next->workers == 1 && light_item(&next->worker[0])))
+		return false;
+	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);
+}
+
+/* light_ns is how long an item takes through all stages of a chain that are all
+ * light; else 0. On another core than its neighbours a stage takes longer. */
+static uint64_t light_ns(const struct leat_chain *c)
+{
+	uint64_t total = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct stage *s = &c->stage[i];
+		uint64_t ns = load_relaxed(&s->worker[0].least_ns);
+
+		if (ns == 0 || ns > 2 * LIGHT_NS || (i > 0 && !s->visitable))
+			return 0;
+		total += ns;
+	}
+	return total;
+}
+
+void light_split(struct leat_chain *c)
+{
+	uint64_t total = light_ns(c);
+	uint64_t parts = total / PART_NS;
+	uint64_t before = 0, k = 1;
+
+	if (parts > c->crew.cpus)
+		parts = c->crew.cpus;
+	for (size_t i = 0; i < c->n; i++) {
+		struct stage *s = &c->stage[i];
+		bool apart = k < parts && before * parts >= total * k;
+
+		if (load_relaxed(&s->apart) != apart)
+			store_relaxed(&s->apart, apart);
+		k += apart;
+		before += load_relaxed(&s->worker[0].least_ns);
+	}
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "stages/item.h"
+#include "stages/light.h"
+#include "stages/place.h"
+
+#ifdef LEAT_PERTURB /* changes of home all the time */
+#define TICK   LEAT_MS
+#define CHANCE (10 * LEAT_US)
+#else
+#define TICK   (10 * LEAT_MS)  /* of a watcher */
+#define CHANCE (200 * LEAT_US) /* for visitors to come, after a yield */
+#endif
+
+/* model: visit.pml try_man */
+static bool try_man(struct thread *t, leat_worker *w)
+{
+	uint64_t nobody = 0;
+
+	if (load_relaxed(&w->manned) != 0 ||
+		!cas(&w->manned, &nobody, (uint64_t)(uintptr_t)t))
+		return false;
+	w->thread = t;
+	return true;
+}
+
+leat_worker *place_man_any(struct thread *t, struct stage *s, uint32_t first)
+{
+	for (uint32_t i = 0; i < s->workers; i++) {
+		leat_worker *w = &s->worker[(first + i) % s->workers];
+
+		if (try_man(t, w))
+			return w;
+	}
+	return NULL;
+}
+
+leat_worker *place_man(struct thread *t, leat_worker *home)
+{
+	if (home->stage->visitable)
+		return place_man_any(t, home->stage, home->index);
+	home->thread = t;
+	return home;
+}
+
+leat_worker *place_of(struct thread *t)
+{
+	struct leat_chain *c = t->home->stage->chain;
+
+	for (size_t i = 0; i < c->n; i++)
+		for (uint32_t k = 0; k < c->stage[i].workers; k++) {
+			leat_worker *w = &c->stage[i].worker[k];
+
+			if (load_relaxed(&w->manned) == (uint64_t)(uintptr_t)t)
+				return w;
+		}
+	return t->home->stage->visitable ? NULL : t->home;
+}
+
+/* wake_source wakes who is at home there, unless it is for others to go on. */
+/* model: visit.pml leave_source */
+static void wake_source(const leat_worker *w)
+{
+	leat_queue *q = w->stage->out->queue[0];
+
+	fence_full();
+	if (park_busy(&q->not_full) &&
+		(!light_source(w) || load_relaxed(&w->dry) || queue_over(q)))
+		park_post(&q->not_full);
+}
+
+void place_leave(leat_worker *w)
+{
+	if (!w->stage->visitable)
+		return;
+	store_release(&w->manned, 0);
+	perturb();
+	if (stage_is_source(w->stage))
+		wake_source(w);
+	else
+		queue_chain(stage_input(w));
+}
+
+static bool any_free(const struct stage *s)
+{
+	for (uint32_t i = 0; i < s->workers; i++)
+		if (load_relaxed(&s->worker[i].manned) == 0)
+			return true;
+	return false;
+}
+
+static bool is_free(void *home)
+{
+	const leat_worker *w = home;
+
+	return load_relaxed(&w->manned) == 0;
+}
+
+/* await waits where the threads at home do: those of a source for room. */
+static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
+	uint64_t deadline)
+{
+	const struct stage *s = home->stage;
+	int rc;
+
+	if (!stage_is_source(s)) {
+		t->in.deadline = deadline;
+		return queue_await(stage_input(home), ready, home, &t->in);
+	}
+	t->out.deadline = deadline;
+	rc = queue_sleep_room(s->out->queue[0], ready, home, &t->out);
+	queue_chain_room(s->out->queue[0]);
+	return rc;
+}
+
+/* Those who wait here wait for different places, and may take each other's
+ * wakes: so they sleep in ticks. */
+/* model: visit.pml leave */
+void place_keep(struct thread *t)
+{
+	leat_worker *w = t->home;
+
+	if (!w->stage->visitable) {
+		w->thread = t;
+		return;
+	}
+	while (!try_man(t, w))
+		await(t, w, is_free, leat_after(TICK));
+}
+
+static uint64_t visits_of(const struct stage *s)
+{
+	uint64_t n = load_relaxed(&s->stirs);
+
+	for (uint32_t i = 0; i < s->workers; i++)
+		n += load_relaxed(&s->worker[i].visits);
+	return n;
+}
+
+/*
+ * visitor is the thread that is on a visit in the place, and what is in its
+ * `away`: the number, or the home that it got instead of its own. With a home
+ * in this stage it is none any more.
+ */
+static struct thread *visitor(const leat_worker *w, uint64_t *away)
+{
+	uint64_t by = load_acquire(&w->manned);
+	struct thread *t = (struct thread *)(uintptr_t)by;
+	const leat_worker *home;
+
+	if (t == NULL)
+		return NULL;
+	*away = load_acquire(&t->away);
+	if (*away == 0)
+		return NULL;
+	home = (const leat_worker *)(uintptr_t)*away;
+	return !(*away & 1) && home->stage == w->stage ? NULL : t;
+}
+
+static bool any_visitor(const struct stage *s)
+{
+	uint64_t away;
+
+	for (uint32_t i = 0; i < s->workers; i++)
+		if (visitor(&s->worker[i], &away) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * take_over: the two threads change homes. The visitor finds out when it is
+ * done; until then it does not look at its home, so the watcher may have it at
+ * once. It may go on to another stage meanwhile and be stuck there too: then it
+ * is the new home that the next watcher takes.
+ */
+/* model: visit.pml await */
+static bool take_over(struct thread *t, struct thread *other, uint64_t away)
+{
+	uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
+
+	if (!cas(&other->away, &away, (uint64_t)(uintptr_t)t->home))
+		return false;
+	t->home = (leat_worker *)(uintptr_t)theirs;
+	stage_name(t);
+	return true;
+}
+
+/* look_after is a watcher's tick. A visit that was there at the last one is
+ * stuck. It returns whether there are others; or the watcher has a new home. */
+static bool look_after(struct thread *t)
+{
+	struct stage *s = t->home->stage;
+	bool seen = false;
+
+	for (uint32_t i = 0; i < s->workers; i++) {
+		leat_worker *w = &s->worker[i];
+		uint64_t away = 0;
+		struct thread *other = visitor(w, &away);
+
+		if (other != NULL && other == w->seen && away == w->seen_away &&
+			take_over(t, other, away)) {
+			store_relaxed(&w->shy, SHY);
+			return true;
+		}
+		w->seen = other;
+		w->seen_away = away;
+		seen |= other != NULL;
+	}
+	return seen;
+}
+
+static bool begin_watch(struct stage *s)
+{
+	uint64_t nobody = 0;
+
+	if (!s->visitable || load_relaxed(&s->watching) != 0 ||
+		!cas(&s->watching, &nobody, 1))
+		return false;
+	for (uint32_t i = 0; i < s->workers; i++)
+		s->worker[i].seen = NULL;
+	return true;
+}
+
+/* end_watch succeeds only while nobody is on a visit: a visitor mans its place
+ * before it looks whether somebody watches. */
+/* model: visit.pml await, rest */
+static bool end_watch(struct stage *s)
+{
+	store_release(&s->watching, 0);
+	fence_full();
+	if (!any_visitor(s))
+		return true;
+	return !begin_watch(s);
+}
+
+/* is_unwatched: there are visitors, and no thread that would help them. One of
+ * those that sleep shall; if there is but one thread, it is where they wait.
+ * Of first stages only a source is visited, whose thread is alone. */
+static bool is_unwatched(const struct stage *s)
+{
+	return s->index > 0 && s->workers > 1 && s->visitable &&
+	       load_relaxed(&s->watching) == 0 && any_visitor(s);
+}
+
+/*
+ * pass_watch: whoever goes to run items may get stuck, or blocked, as visitors
+ * may. So it wakes another thread, which will watch; or, if that finds an item
+ * instead, passes it on in its turn.
+ */
+/* model: visit.pml await, rest */
+static void pass_watch(struct stage *s)
+{
+	fence_full();
+	if (stage_is_source(s))
+		park_post(&s->out->queue[0]->not_full);
+	else if (is_unwatched(s))
+		park_post(&s->in->queue[0]->not_empty);
+}
+
+static bool ready_to_run(void *home)
+{
+	const leat_worker *w = home;
+
+	return (queue_ready_to_take(stage_input(w)) &&
+		       (!w->stage->visitable || any_free(w->stage))) ||
+	       is_unwatched(w->stage);
+}
+
+/* ready_to_make: while somebody watches, others make the items. */
+/* model: visit.pml look_to_make */
+static bool ready_to_make(void *home)
+{
+	const leat_worker *w = home;
+
+	return load_relaxed(&w->manned) == 0 &&
+	       (!place_watched(w->stage) || load_relaxed(&w->dry) ||
+		       queue_over(w->stage->out->queue[0]));
+}
+
+/* is_spared: a thread of the stage before is likely to come and do the work of
+ * this one, if it sleeps. */
+static bool is_spared(const leat_worker *w)
+{
+	const struct stage *s = w->stage;
+
+	return s->visitable && s->index > 0 && !load_relaxed(&s->apart) &&
+	       light_work(w, load_relaxed(&s[-1].worker[0].grain));
+}
+
+/* has_room: who hands on to this queue is not blocked, and will not be before
+ * it can come and visit. */
+static bool has_room(const leat_queue *q)
+{
+	uint64_t depth = queue_depth(q);
+
+	return depth <= q->ring.capacity / 2 ||
+	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
+}
+
+/* is_left_alone: after a yield, no visitor is going to come. */
+static bool is_left_alone(void *home)
+{
+	leat_queue *q = stage_input(home);
+
+	return queue_over(q) || !has_room(q);
+}
+
+/*
+ * A source puts items without a fence: one of them may escape who looks just
+ * then. It is found at the next tick: so there is one before a long sleep, and
+ * one more after the end of a watch.
+ */
+/* model: visit.pml await, rest */
+void place_await(struct thread *t, uint64_t deadline, bool yield)
+{
+	leat_worker *home = t->home;
+	struct stage *s = home->stage;
+	bool watch = yield || begin_watch(s);
+	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
+	bool (*ready)(void *) =
+		stage_is_source(s) ? ready_to_make : ready_to_run;
+	uint64_t visits = visits_of(s);
+	bool seen;
+
+	t->in.spared = is_spared(home);
+	for (;; yield = false) {
+		uint64_t tick = yield	? leat_after(CHANCE)
+				: ticks ? leat_after(TICK)
+					: LEAT_NEVER;
+
+		if (await(t, home, yield ? is_left_alone : ready,
+			    tick < deadline ? tick : deadline) == 0 ||
+			leat_now() >= deadline)
+			break;
+		ticks = watch;
+		if (!watch)
+			continue;
+		seen = look_after(t);
+		if (t->home != home)
+			break;
+		if (visits_of(s) == visits && !seen)
+			watch = !end_watch(s);
+		visits = visits_of(s);
+		if (!watch && stage_is_source(s)) {
+			store_relaxed(&home->shy, 1);
+			break;
+		}
+	}
+	if (watch)
+		store_release(&s->watching, 0);
+	pass_watch(s);
+}
+
+bool place_yield(leat_worker *w)
+{
+	struct stage *s = w->stage;
+	leat_queue *q;
+
+	if (likely(load_relaxed(&s->asked) == 0) || load_relaxed(&s->apart))
+		return false;
+	q = stage_input(w);
+	if (!light_item(w) || queue_over(q) || !has_room(q))
+		return false;
+	store_relaxed(&s->asked, 0);
+	if (!begin_watch(s))
+		return false;
+	stage_idle(w);
+	store_release(&w->manned, 0);
+	return true;
+}
+
+bool place_rest(leat_worker *w)
+{
+	const struct stage *s = w->stage;
+	leat_queue *q = s->visitable ? s->out->queue[0] : NULL;
+	uint64_t shy = load_relaxed(&w->shy);
+
+	if (q == NULL || ring_room(&q->ring, 1) > 0 || chain_stopping(s->chain))
+		return false;
+	if (shy > 0) {
+		store_relaxed(&w->shy, shy - 1);
+		return false;
+	}
+	if (!light_source(w))
+		return false;
+	queue_mute(q);
+	return true;
+}

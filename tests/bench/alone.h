@@ -83,7 +83,7 @@ static void alone(void)
 	struct hand *hands = (struct hand *)calloc(2 * n, sizeof(*hands));
 
 	alone_open();
-	began = now_ns();
+	begin();
 	for (unsigned t = 0; t < 2 * n; t++) {
 		hands[t].first = job.n * (t / 2) / n;
 		hands[t].end = job.n * (t / 2 + 1) / n;
@@ -94,7 +94,7 @@ static void alone(void)
 		pthread_join(hands[t].thread, NULL);
 		sum += hands[t].sum;
 	}
-	ended = now_ns();
+	end();
 	free(hands);
 }
 

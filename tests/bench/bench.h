@@ -54,7 +54,8 @@ struct job {
 #define APART __attribute__((aligned(128)))
 static struct job job APART;
 static uint64_t sum APART;
-static uint64_t began, ended;
+static uint64_t began, ended;	  /* of what is timed */
+static uint64_t cpu_began, spent; /* and the processor time of all threads */
 static int reported;
 
 struct workload {
@@ -88,12 +89,32 @@ STAGE void sink(uint64_t x)
 	sum = job.ordered ? sum * KNUTH + x : sum + x;
 }
 
-HELPER uint64_t now_ns(void)
+HELPER uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+HELPER uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* begin and end say what is timed; the last begin and the first end count. */
+HELPER void begin(void)
+{
+	cpu_began = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	began = now_ns();
+}
+
+HELPER void end(void)
+{
+	if (ended)
+		return;
+	ended = now_ns();
+	spent = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_began;
 }
 
 HELPER void sleep_us(unsigned us)
@@ -160,17 +181,16 @@ HELPER void latency(void (*push)(uint64_t), uint64_t (*pull)(void))
 	latency_report(samples);
 }
 
-/* fan times the calls and the barrier, but not the table; calls may set
- * `ended` itself. */
+/* fan times the calls and the barrier, but not the table; calls may begin and
+ * end by itself. */
 HELPER void fan(void (*calls)(uint64_t *results))
 {
 	uint64_t *results = new_samples();
 
 	memset(results, 1, job.n * sizeof(*results));
-	began = now_ns();
+	begin();
 	calls(results);
-	if (!ended)
-		ended = now_ns();
+	end();
 	for (uint64_t i = 0; i < job.n; i++)
 		sum += results[i];
 	free(results);
@@ -212,12 +232,16 @@ HELPER int bench(int argc, char **argv, const struct workload *table)
 		table++;
 	if (!table->name)
 		return 3;
-	began = now_ns();
+	begin();
 	table->run();
-	if (!ended)
-		ended = now_ns();
-	if (!reported)
-		report((double)(ended - began) / (double)job.n, "");
+	end();
+	if (!reported) {
+		char more[64];
+
+		snprintf(more, sizeof(more), " cpu=%.3f",
+			(double)spent / (double)job.n);
+		report((double)(ended - began) / (double)job.n, more);
+	}
 	return 0;
 }
 

@@ -211,7 +211,8 @@ class Row:
             self.sizes[system] = self.size(bench, system)
         n = self.sizes[system]
         result = bench.run(system, self.workload, n, self.k, self.workers)
-        return float(result["ns"]), {"cpu ns": result["cpu_s"] * 1e9 / n}
+        cpu = result.get("cpu", result["cpu_s"] * 1e9 / n)
+        return float(result["ns"]), {"cpu ns": float(cpu)}
 
 
 class Latency(Row):

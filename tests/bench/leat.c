@@ -128,9 +128,9 @@ static void calls(uint64_t *results)
 	must(leat_fan_open(&f, &opts));
 	wave(f);
 	leat_fan_clear(f);
-	began = now_ns();
+	begin();
 	wave(f);
-	ended = now_ns();
+	end();
 	while (leat_each(f, &done) == 0)
 		results[leat_done_u64(&done)] = *(uint64_t *)done.out;
 	must(leat_fan_close(f));

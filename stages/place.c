@@ -265,15 +265,19 @@ static bool ready_to_run(void *home)
 	       is_unwatched(w->stage);
 }
 
-/* ready_to_make: while somebody watches, others make the items. */
+/*
+ * ready_to_make: while somebody watches, others make the items. But those who
+ * had found nothing to take before there was a watch are asleep.
+ */
 /* model: visit.pml look_to_make */
 static bool ready_to_make(void *home)
 {
 	const leat_worker *w = home;
+	leat_queue *q = w->stage->out->queue[0];
 
 	return load_relaxed(&w->manned) == 0 &&
 	       (!place_watched(w->stage) || load_relaxed(&w->dry) ||
-		       queue_over(w->stage->out->queue[0]));
+		       queue_over(q) || queue_depth(q) == 0);
 }
 
 /* is_spared: a thread of the stage before is likely to come and do the work of

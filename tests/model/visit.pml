@@ -624,7 +624,7 @@ inline look_to_run()
 inline look_to_make()
 {
 	free = manned[0] == 0;
-	ready = free && (!drawing || dry || ended);
+	ready = free && (!drawing || dry || ended || head == tail);
 	free = 0
 }
 

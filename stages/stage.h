@@ -148,7 +148,7 @@ struct leat_worker {
 	uint64_t manned; /* the address of the thread that runs it, or 0 */
 	uint64_t visits; /* by other threads */
 	uint64_t dry;	 /* 1: a source that has ended; never reset */
-	uint64_t shy;	 /* a source is not visited the next so many times */
+	uint64_t shy;	 /* a source does not rest at so many full queues */
 	/* The watcher's: who was on a visit here at the last tick, and what
 	 * was in its `away`. */
 	struct thread *seen;

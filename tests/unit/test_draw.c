@@ -4,18 +4,20 @@
 #include "stages/pool.h"
 #include "tests/unit/unit.h"
 
-#define N 20000
-
 /*
  * Chains, until one was drawn from; and items of a source that waits for that.
  * With sanitizers and emulators nothing may be light.
  */
 #if SANITIZER || !defined(__x86_64__)
+#define N	     3000
 #define MANY	     1
+#define ROUNDS	     1
 #define PATIENT	     N
 #define must_have(n) ((void)(n))
 #else
+#define N	     20000
 #define MANY	     300
+#define ROUNDS	     5
 #define PATIENT	     (10 * N)
 #define must_have(n) cr_assert_gt(n, 0)
 #endif
@@ -214,7 +216,7 @@ static void act_out(enum act act, uint32_t workers, int expected)
  * processors. */
 static void act_out_all(enum act act, int expected)
 {
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < ROUNDS; i++) {
 		act_out(act, 1, expected);
 		act_out(act, pool_cpus(), expected);
 	}

@@ -32,7 +32,7 @@ bool light_source(const leat_worker *w)
 	const struct stage *s = w->stage, *next = s + 1;
 	uint64_t ns = load_relaxed(&w->least_ns);
 
-	if (!s->visitable || ns == 0 || load_relaxed(&w->shy) > 0 ||
+	if (ns == 0 || load_relaxed(&w->shy) > 0 ||
 		(next->workers == 1 && light_item(&next->worker[0])))
 		return false;
 	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);

@@ -18,10 +18,10 @@ bool light_item(const leat_worker *w);
 bool light_work(const leat_worker *w, size_t n);
 
 /*
- * light_source: the next stage draws from the source, that is, its workers
- * visit it when they have nothing left. That does not pay if the source takes
- * long, and a processor would be free for it; and a single worker that is light
- * is rather visited itself.
+ * light_source: the next stage draws from the source, which is one that may be
+ * visited; that is, its workers visit it when they have nothing left. That does
+ * not pay if the source takes long, and a processor would be free for it; and a
+ * single worker that is light is rather visited itself.
  */
 bool light_source(const leat_worker *w);
 

@@ -375,10 +375,13 @@ bool place_yield(leat_worker *w)
 bool place_rest(leat_worker *w)
 {
 	const struct stage *s = w->stage;
-	leat_queue *q = s->visitable ? s->out->queue[0] : NULL;
 	uint64_t shy = load_relaxed(&w->shy);
+	leat_queue *q;
 
-	if (q == NULL || ring_room(&q->ring, 1) > 0 || chain_stopping(s->chain))
+	if (!s->visitable || chain_stopping(s->chain))
+		return false;
+	q = s->out->queue[0];
+	if (ring_room(&q->ring, 1) > 0)
 		return false;
 	if (shy > 0) {
 		store_relaxed(&w->shy, shy - 1);

@@ -116,9 +116,9 @@ void visit(struct thread *t, struct stage *s)
 		queue_chain(s->in->queue[0]);
 }
 
-/* model: visit.pml source */
 /* fill makes items while there is room, and returns how often the source was
  * called. */
+/* model: visit.pml draw */
 static size_t fill(leat_worker *w)
 {
 	struct ring *r = &w->stage->out->queue[0]->ring;

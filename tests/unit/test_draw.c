@@ -191,9 +191,12 @@ TEST(draw, what_visitors_make_gives_the_serial_result)
 	const uint32_t workers[] = {1, 2, 7, pool_cpus()};
 	uint64_t visits = 0;
 
-	for (int i = 0; i < MANY && visits == 0; i++)
-		EACH(w, workers)
-	EACH(q, queues) visits += draw_all(workers[w], queues[q]);
+	for (int i = 0; i < MANY && visits == 0; i++) {
+		EACH(w, workers) EACH(q, queues)
+		{
+			visits += draw_all(workers[w], queues[q]);
+		}
+	}
 	must_have(visits);
 }
 
@@ -218,7 +221,9 @@ static uint64_t act_out(enum act act, uint32_t workers, int most, int expected)
 static void act_out_all(enum act act, int expected)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		must_have(act_out(act, pool_cpus(), MANY, expected));
+		uint64_t acts = act_out(act, pool_cpus(), MANY, expected);
+
+		must_have(acts);
 		act_out(act, 1, 1, expected);
 	}
 }

@@ -95,6 +95,12 @@ static void yield(struct wait *w, uint64_t *now)
 		     load_relaxed(&w->crew->awake) <= w->crew->cpus;
 }
 
+static void look(struct wait *w)
+{
+	if (w->look != NULL)
+		w->look(w->look_arg);
+}
+
 /*
  * yield_patiently yields for as long as it would take to be woken. The two
  * sides of a queue then seldom sleep in turns, each until the other has found
@@ -113,6 +119,7 @@ static bool yield_patiently(leat_queue *q, bool (*ready)(void *), void *ctx,
 	if (may_be_patient(fetch_add(patient, 1), w)) {
 		do {
 			yield(w, &now);
+			look(w);
 			is_ready = ready(ctx);
 		} while (!is_ready && now < until);
 	}
@@ -146,8 +153,7 @@ static void doze_off(struct wait *w)
 	if (w->crew == NULL)
 		return;
 	fetch_add(&w->crew->awake, UINT64_MAX);
-	if (w->before_sleep != NULL)
-		w->before_sleep(w->before_arg);
+	look(w);
 }
 
 static void wake_up(struct wait *w)

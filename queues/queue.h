@@ -48,10 +48,11 @@ struct wait {
 	struct crew *crew; /* NULL: not a chain's thread */
 	bool crowded;	   /* sleep, to be woken elsewhere */
 	bool spared;	   /* others may do what it waits for in its stead */
-	/* Called, unless NULL, before a thread sleeps, when it is no longer
-	 * counted as awake; what it puts into the queue is then found. */
-	void (*before_sleep)(void *arg);
-	void *before_arg;
+	/* Called, unless NULL, at times while a thread waits awake, and before
+	 * it sleeps, when it is no longer counted as awake; what it puts into
+	 * the queue is then found. */
+	void (*look)(void *arg);
+	void *look_arg;
 };
 
 /* queue_deadline is a caller's deadline for a wait: 0, which is long past, must

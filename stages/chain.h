@@ -29,8 +29,8 @@ enum over {
 
 /* What a fan does in its chain; NULL for none. */
 struct hooks {
-	void (*before_sleep)(void *arg); /* see struct wait */
-	void *before_arg;
+	void (*look)(void *arg); /* see struct wait */
+	void *look_arg;
 	/* A call has ended its thread: in its stead this returns, as the row's
 	 * function would have; and the chain goes on. */
 	int (*ended)(void *in, void **out, leat_worker *w);

@@ -24,8 +24,8 @@
  *
  * While calls take little time they stay for company even so, as long as all
  * workers are awake, or some are and one of the others watches: for a worker
- * looks for them before it sleeps, and who watches does so at every tick,
- * should those awake be busy for longer than usual.
+ * looks for them while it waits and before it sleeps, and who watches does so
+ *at every tick, should those awake be busy for longer than usual.
  *
  *	caller				worker
  *	  made + 1			  no longer counts as awake
@@ -302,8 +302,8 @@ void hand_over_to(leat_fan *f, uint64_t mark);
 /* hand_new hands over a call that has just been made, or leaves it pending. */
 void hand_new(leat_fan *f);
 
-/* hand_before_sleep is for a worker that is about to sleep. */
-void hand_before_sleep(void *fan);
+/* hand_look is for a worker that waits, or is about to sleep. */
+void hand_look(void *fan);
 
 /* hand_last hands over, on a worker that begins with an item. */
 void hand_last(leat_fan *f, struct lane *lane);

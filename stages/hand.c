@@ -118,8 +118,8 @@ void hand_new(leat_fan *f)
 	hand_over(f);
 }
 
-/* model: hand.pml hand_before_sleep */
-void hand_before_sleep(void *fan)
+/* model: hand.pml hand_look */
+void hand_look(void *fan)
 {
 	leat_fan *f = fan;
 

@@ -30,8 +30,7 @@ leat_queue *stage_input(const leat_worker *w)
 #ifdef LEAT_PERTURB
 #define COMPANY_NS LEAT_MS
 #else
-#define COMPANY_NS \
-	125 /* an item is light: a few dozen are no wake-up's worth */
+#define COMPANY_NS LEAT_US /* light: a few dozen are a wake-up's worth */
 #endif
 
 #define ROUNDS 64 /* of the first place, until the chain is split anew */

@@ -302,8 +302,8 @@ inline hand_new()
 	fi
 }
 
-/* hand.c:hand_before_sleep */
-inline hand_before_sleep()
+/* hand.c:hand_look */
+inline hand_look()
 {
 	hand_over_unless_none()
 }
@@ -432,7 +432,7 @@ await:	/* place.c:place_await */
 		:: atomic { DRAINED(me) -> awake-- }
 		fi;
 #ifndef NO_LOOK_BEFORE_SLEEP
-		hand_before_sleep();
+		hand_look();
 #endif
 		/* queue.c:sleep_until_ready */
 		atomic { DRAINED(me); waiters++ }

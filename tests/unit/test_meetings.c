@@ -457,8 +457,8 @@ static void meet_before_sleep(void (*change)(void *handing, uint64_t n))
 
 	handing_open(&h);
 	h.passage.stage.light = 1;
-	h.passage.thread[0].in.before_sleep = hand_before_sleep;
-	h.passage.thread[0].in.before_arg = &h.fan;
+	h.passage.thread[0].in.look = hand_look;
+	h.passage.thread[0].in.look_arg = &h.fan;
 	make_call(&h, 0);
 	h.passage.chain.crew.awake = 1;
 	m.park = &h.fan.queue->not_empty;

@@ -11,6 +11,7 @@
 #define YIELDS	 2
 #define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
 #define CROWDED	 (4 * LEAT_US)	/* a yield this long has let others run */
+#define TICK	 (10 * LEAT_MS) /* no store stays in a buffer for so long */
 
 uint64_t leat_now(void)
 {
@@ -163,25 +164,44 @@ static void wake_up(struct wait *w)
 }
 
 /*
- * sleep_until_ready: announce, look again, sleep. A token, or being ready at
- * the second look, ends it; so does the deadline, unless it is ready after
- * all, for a wake that came for us must not be lost.
+ * sleep_until: announce, look again, sleep. A token, or being ready at the
+ * second look, ends it; so does the deadline, unless it is ready after all, for
+ * a wake that came for us must not be lost.
  */
 /* model: queue.pml no_room, none */
-static int sleep_until_ready(
-	struct park *p, bool (*ready)(void *), void *ctx, struct wait *w)
+static int sleep_until(
+	struct park *p, bool (*ready)(void *), void *ctx, uint64_t deadline)
 {
-	int rc = 0;
+	int rc;
 
-	doze_off(w);
 	park_announce(p);
 	perturb();
 	if (ready(ctx)) {
 		park_retract(p);
-	} else {
-		rc = park_wait(p, w->deadline);
-		if (rc < 0 && ready(ctx))
-			rc = 0;
+		return 0;
+	}
+	rc = park_wait(p, deadline);
+	return rc < 0 && ready(ctx) ? 0 : rc;
+}
+
+/*
+ * sleep_until_ready looks once more after a tick, still not counted as awake:
+ * who has no fence between what `look` finds and the count may escape the first
+ * look, but not that one.
+ */
+/* model: hand.pml await */
+static int sleep_until_ready(
+	struct park *p, bool (*ready)(void *), void *ctx, struct wait *w)
+{
+	uint64_t tick = w->look != NULL ? leat_after(TICK) : LEAT_NEVER;
+	int rc;
+
+	doze_off(w);
+	rc = sleep_until(
+		p, ready, ctx, tick < w->deadline ? tick : w->deadline);
+	if (rc == -ETIMEDOUT && tick < w->deadline) {
+		look(w);
+		rc = sleep_until(p, ready, ctx, w->deadline);
 	}
 	wake_up(w);
 	return rc;

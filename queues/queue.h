@@ -48,9 +48,9 @@ struct wait {
 	struct crew *crew; /* NULL: not a chain's thread */
 	bool crowded;	   /* sleep, to be woken elsewhere */
 	bool spared;	   /* others may do what it waits for in its stead */
-	/* Called, unless NULL, at times while a thread waits awake, and before
-	 * it sleeps, when it is no longer counted as awake; what it puts into
-	 * the queue is then found. */
+	/* Called, unless NULL, at times while a thread waits awake; before it
+	 * sleeps, when it is no longer counted as awake; and once more a tick
+	 * later. What it puts into the queue is then found. */
 	void (*look)(void *arg);
 	void *look_arg;
 };

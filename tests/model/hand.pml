@@ -2,7 +2,8 @@
 /*
  * How the calls of a fan get to its workers: a call that is made stays
  * pending, or the caller hands it over, or a worker does that takes the last
- * item or is about to sleep; and who hands over wakes somebody, or nobody.
+ * item, waits or is about to sleep; and who hands over wakes somebody, or
+ * nobody.
  *
  * One caller; its calls are numbered, and have their number as their position
  * in the queue, which is a head, a tail and what is published of it, and never
@@ -16,6 +17,7 @@
  * never waits for it; no worker sleeps, or runs a call for ever, instead.
  *
  * Parameters: WORKERS, ITEMS (calls), COMPANY, EARLY, and
+ *	LOOK		a worker may also look while it waits awake
  *	MEET		a call runs until the next one is done; not every second
  *	REST		the caller may wait, before a call, until nothing else
  *			happens
@@ -287,17 +289,21 @@ inline hand_over_unless_none()
 /* hand.c:hand_new, after the store of `made`. */
 inline hand_new()
 {
-#ifndef NO_CALL_FENCE
-	DRAINED(me);
-#endif
 	saw = handed;
 	if
 	:: atomic { calls - saw >= COMPANY -> saw = 0 } hand_over()
 	:: calls - saw < COMPANY ->
-		may_wait();
 		if
-		:: atomic { yes || head < saw -> yes = 0; saw = 0 }
-		:: atomic { !yes && head >= saw -> saw = 0 } hand_over()
+		:: atomic { awake == WORKERS -> saw = 0 } /* all_awake */
+		:: true ->
+#ifndef NO_CALL_FENCE
+			DRAINED(me);
+#endif
+			may_wait();
+			if
+			:: atomic { yes || head < saw -> yes = 0; saw = 0 }
+			:: atomic { !yes && head >= saw -> saw = 0 } hand_over()
+			fi
 		fi
 	fi
 }
@@ -399,7 +405,7 @@ inline run_fn()
 proctype worker(byte me)
 {
 	byte pos, visits, saw, to, early;
-	bit watch, ticks, waited, yes, mine;
+	bit watch, ticks, late, waited, yes, mine;
 
 take:	/* queue.c:queue_take: ring.c:ring_pop */
 	if
@@ -426,15 +432,24 @@ await:	/* place.c:place_await */
 	atomic { ticks = watch; visits = stirs }
 	do
 	:: true ->
-		/* queue.c:queue_await: spin, doze_off */
+#ifdef LOOK
+		/* queue.c:yield_patiently */
+		if
+		:: true -> hand_look()
+		:: true
+		fi;
+#endif
+		/* queue.c:queue_await: doze_off */
 		if
 		:: HAS_ITEM -> goto awoken
 		:: atomic { DRAINED(me) -> awake-- }
 		fi;
-#ifndef NO_LOOK_BEFORE_SLEEP
 		hand_look();
+#ifndef NO_LATE_LOOK
+		late = !ticks;
 #endif
 		/* queue.c:sleep_until_ready */
+sleep:
 		atomic { DRAINED(me); waiters++ }
 		if
 		:: HAS_ITEM -> park_retract(); break
@@ -443,12 +458,16 @@ await:	/* place.c:place_await */
 end_asleep:
 		if
 		:: atomic { tokens > 0 && DRAINED(me) -> tokens-- } break
-		:: atomic { ticks && tokens == 0 && TICK -> tick() }
+		:: atomic { (ticks || late) && tokens == 0 && TICK -> tick() }
 		fi;
 		park_retract();
 		if
 		:: HAS_ITEM -> break
 		:: else
+		fi;
+		if
+		:: atomic { late -> late = 0 } hand_look(); goto sleep
+		:: !late
 		fi;
 		/* queue.c:wake_up, then place.c:end_watch, whose fence is not
 		 * needed here. One more tick after that. */
@@ -472,7 +491,7 @@ awoken:
 	:: atomic { watch -> watch = 0; store(me, A_WATCH, 0) }
 	:: else
 	fi;
-	atomic { ticks = 0; visits = 0; waited = 1 }
+	atomic { ticks = 0; late = 0; visits = 0; waited = 1 }
 	goto take
 }
 

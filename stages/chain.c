@@ -304,8 +304,8 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	if (opts != NULL)
 		rc = sized_take(&o, sizeof(o), opts, opts_size);
 	if (rc == 0)
-		rc = open_chain(c, rows, n, row_size, &o,
-			&(struct hooks){NULL, NULL, NULL}, &r);
+		rc = open_chain(
+			c, rows, n, row_size, &o, &(struct hooks){0}, &r);
 	if (rc < 0 && r.text[0] == '\0')
 		report_text(&r, "%s", leat_strerror(rc));
 	r.code = rc;

@@ -31,6 +31,8 @@ enum over {
 struct hooks {
 	void (*look)(void *arg); /* see struct wait */
 	void *look_arg;
+	/* Items have been taken, and are about to run. */
+	void (*taken)(void *const *items, size_t n);
 	/* A call has ended its thread: in its stead this returns, as the row's
 	 * function would have; and the chain goes on. */
 	int (*ended)(void *in, void **out, leat_worker *w);

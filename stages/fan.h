@@ -311,6 +311,9 @@ void hand_last(leat_fan *f, struct lane *lane);
 
 /* run.c */
 
+/* calls_fetch asks for the records of calls that are about to run. */
+void calls_fetch(void *const *calls, size_t n);
+
 /* call_run is the row's function. */
 int call_run(void *in, void **out, leat_worker *w);
 

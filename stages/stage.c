@@ -106,8 +106,11 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 
 	stage_claim(w, q);
 	rc = queue_take(q, w->batch, how_many(w, q), n, pos);
-	if (likely(rc == 0))
+	if (likely(rc == 0)) {
+		if (w->stage->chain->hooks.taken != NULL)
+			w->stage->chain->hooks.taken(w->batch, *n);
 		stage_took(w, *pos);
+	}
 	return rc;
 }
 

@@ -163,9 +163,13 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 		.out = {.crew = &c->crew,
 			.deadline = LEAT_NEVER,
 			.spared = true},
+		.outputs = malloc(OUT_MIN * sizeof(*t->outputs)),
+		.cap_outputs = OUT_MIN,
 	};
 	fetch_add(&c->crew.awake, 1);
-	rc = pool_start(&c->pool, stage_main, t, c->opts.stack);
+	rc = t->outputs == NULL
+		     ? -ENOMEM
+		     : pool_start(&c->pool, stage_main, t, c->opts.stack);
 	if (rc < 0)
 		note_thread(c, home, rc);
 	return rc;
@@ -184,15 +188,17 @@ static int start_threads(leat_chain *c)
 
 static int start_workers(leat_chain *c)
 {
-	size_t total = 0;
+	size_t size;
 	int rc;
 
 	for (size_t i = 0; i < c->n; i++)
-		total += c->stage[i].workers;
-	c->thread = aligned_alloc(LINE, total * sizeof(*c->thread));
+		c->threads += c->stage[i].workers;
+	size = c->threads * sizeof(*c->thread);
+	c->thread = aligned_alloc(LINE, size);
 	if (c->thread == NULL)
 		return -ENOMEM;
-	rc = pool_init(&c->pool, total);
+	memset(c->thread, 0, size);
+	rc = pool_init(&c->pool, c->threads);
 	return rc < 0 ? rc : start_threads(c);
 }
 
@@ -217,6 +223,8 @@ static void destroy(leat_chain *c)
 	}
 	for (size_t i = 0; i <= c->n; i++)
 		edge_close(&c->edge[i]);
+	for (size_t i = 0; c->thread != NULL && i < c->threads; i++)
+		free(c->thread[i].outputs);
 	free(c->thread);
 	free(c->stage);
 	free(c->edge);

@@ -47,6 +47,7 @@ struct leat_chain {
 	struct pool pool;
 	struct hooks hooks;
 	struct thread *thread;
+	size_t threads;
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t over; /* enum over */
 	uint64_t puller;

@@ -246,12 +246,13 @@ static void run_plain(leat_worker *w, size_t i)
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
+	void *const *batch = w->thread->batch;
 	uint64_t pos = w->pos;
 	size_t n = w->n;
 	uint64_t done = n - i;
 
 	for (; i < n; i++) {
-		void *in = w->batch[i];
+		void *in = batch[i];
 		uint32_t how;
 		int rc;
 
@@ -290,14 +291,15 @@ static void run_plain(leat_worker *w, size_t i)
 static void run_retryable(leat_worker *w)
 {
 	const leat_chain *c = w->stage->chain;
+	void *const *batch = w->thread->batch;
 
 	while (w->begun < w->n) {
 		size_t i = w->begun++;
 
 		if (chain_halted(c))
-			item_cancel(w, w->batch[i]);
+			item_cancel(w, batch[i]);
 		else
-			retry_run(w, w->batch[i], w->pos + i);
+			retry_run(w, batch[i], w->pos + i);
 	}
 	w->in = w;
 	w->n = 0;

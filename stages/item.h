@@ -16,7 +16,7 @@
 /* What an attempt has come to: AGAIN if it failed and may be repeated. */
 enum outcome { SETTLED, AGAIN, ENDED };
 
-/* items_run takes the n items of w->batch, from position pos on, through the
+/* items_run takes the n items of the batch, from position pos on, through the
  * function, or frees them when the chain is halted. */
 void items_run(leat_worker *w, size_t n, uint64_t pos);
 

@@ -55,8 +55,8 @@ static bool grow(leat_worker *w)
 
 	if (out == NULL)
 		return false;
-	w->out = out;
-	w->cap_out = cap;
+	w->out = w->thread->outputs = out;
+	w->cap_out = w->thread->cap_outputs = cap;
 	return true;
 }
 

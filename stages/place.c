@@ -11,6 +11,14 @@
 #define CHANCE (200 * LEAT_US) /* for visitors to come, after a yield */
 #endif
 
+/* move_in: the thread has the place, and works there with what is its own. */
+static void move_in(struct thread *t, leat_worker *w)
+{
+	w->thread = t;
+	w->out = t->outputs;
+	w->cap_out = w->stage->sink ? 0 : t->cap_outputs;
+}
+
 /* model: visit.pml try_man */
 static bool try_man(struct thread *t, leat_worker *w)
 {
@@ -19,7 +27,7 @@ static bool try_man(struct thread *t, leat_worker *w)
 	if (load_relaxed(&w->manned) != 0 ||
 		!cas(&w->manned, &nobody, (uint64_t)(uintptr_t)t))
 		return false;
-	w->thread = t;
+	move_in(t, w);
 	return true;
 }
 
@@ -38,7 +46,7 @@ leat_worker *place_man(struct thread *t, leat_worker *home)
 {
 	if (home->stage->visitable)
 		return place_man_any(t, home->stage, home->index);
-	home->thread = t;
+	move_in(t, home);
 	return home;
 }
 
@@ -120,7 +128,7 @@ void place_keep(struct thread *t)
 	leat_worker *w = t->home;
 
 	if (!w->stage->visitable) {
-		w->thread = t;
+		move_in(t, w);
 		return;
 	}
 	while (!try_man(t, w))

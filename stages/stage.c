@@ -105,10 +105,10 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 	int rc;
 
 	stage_claim(w, q);
-	rc = queue_take(q, w->batch, how_many(w, q), n, pos);
+	rc = queue_take(q, w->thread->batch, how_many(w, q), n, pos);
 	if (likely(rc == 0)) {
 		if (w->stage->chain->hooks.taken != NULL)
-			w->stage->chain->hooks.taken(w->batch, *n);
+			w->stage->chain->hooks.taken(w->thread->batch, *n);
 		stage_took(w, *pos);
 	}
 	return rc;
@@ -441,17 +441,14 @@ int stage_open(struct stage *s, uint32_t workers)
 
 		*w = (leat_worker){.stage = s,
 			.index = s->workers,
-			.cap_out = s->sink ? 0 : OUT_MIN,
 			.low = UINT64_MAX,
 			.awaited = UINT64_MAX,
 			.grain = 1};
 		w->in = w;
-		w->out = malloc(OUT_MIN * sizeof(*w->out));
-		if (s->row.retries > 0)
+		if (s->row.retries > 0) {
 			w->held = malloc((HELD_MAX + 1) * sizeof(*w->held));
-		if (w->out == NULL || (s->row.retries > 0 && w->held == NULL)) {
-			s->workers++;
-			return -ENOMEM;
+			if (w->held == NULL)
+				return -ENOMEM;
 		}
 	}
 	return 0;
@@ -459,9 +456,7 @@ int stage_open(struct stage *s, uint32_t workers)
 
 void stage_close(struct stage *s)
 {
-	for (uint32_t i = 0; i < s->workers; i++) {
-		free(s->worker[i].out);
+	for (uint32_t i = 0; i < s->workers; i++)
 		free(s->worker[i].held);
-	}
 	free(s->worker);
 }

@@ -70,6 +70,12 @@ struct thread {
 	bool ended;	/* a function has tried to end it */
 	uint64_t clock; /* when it was last looked at */
 	struct wait in, out;
+	/* What it works with, in whatever place: so they stay in its caches,
+	 * be there ever so many stages. Outputs are handed on before it leaves
+	 * a place. */
+	void **outputs;
+	size_t cap_outputs;
+	void *batch[GRAIN_MAX];
 };
 
 /* An item that waits to be tried again, or, in a keyed row, for an item of the
@@ -111,7 +117,8 @@ struct leat_worker {
 	size_t mark; /* outputs before it; it may still be undone */
 	int said;    /* the code that leat_error gave a text for */
 
-	/* Outputs made but not handed on. */
+	/* Outputs made but not handed on, in the thread's array; a sink has no
+	 * places for any. */
 	void **out;
 	size_t n_out, cap_out;
 	uint64_t run_pos; /* ordered: they are of the run from here on */
@@ -154,7 +161,6 @@ struct leat_worker {
 	struct thread *seen;
 	uint64_t seen_away;
 	struct tally tally;
-	void *batch[GRAIN_MAX];
 	char text[sizeof(((leat_report *)0)->text)];
 };
 
@@ -164,8 +170,8 @@ void *stage_main(void *thread);
 /* stage_account closes a batch of n items in a place, on its thread. */
 void stage_account(leat_worker *w, size_t n);
 
-/* stage_take fills w->batch and sets *n and *pos. Returns as queue_take does;
- * unless it is 0, stage_idle is due. */
+/* stage_take fills the thread's batch and sets *n and *pos. Returns as
+ * queue_take does; unless it is 0, stage_idle is due. */
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos);
 
 /*

@@ -145,7 +145,8 @@ static void note_thread(leat_chain *c, const leat_worker *home, int code)
 		"worker %u of %u got no thread (%s): look at opts.stack, and "
 		"at "
 		"the limits of memory and processes",
-		home->index + 1, home->stage->workers, leat_strerror(code));
+		home->view.index + 1, home->stage->workers,
+		leat_strerror(code));
 	fail_note(&c->fail, &r);
 }
 

@@ -54,8 +54,8 @@ static void fill_report(const leat_worker *w, leat_report *r, int code)
 {
 	*r = (leat_report){.code = code,
 		.row = (uint32_t)w->stage->index,
-		.seq = w->seq,
-		.attempt = w->attempt};
+		.seq = w->view.seq,
+		.attempt = w->view.attempt};
 	report_name(r, w->stage->row.name);
 	report_text(r, "%s",
 		w->odd & ODD_SAID && w->said == code ? w->text
@@ -128,7 +128,7 @@ static enum outcome failed(leat_worker *w, void *in, void *out, int code)
 		output_discard(w, out);
 	if (row->retries > 0) {
 		undo(w);
-		if (w->attempt < row->retries && !w->thread->ended)
+		if (w->view.attempt < row->retries && !w->thread->ended)
 			return AGAIN;
 	}
 	return fail(w, w->odd & ODD_PASSED ? NULL : in, code);
@@ -208,8 +208,8 @@ enum outcome item_attempt(
 
 	w->in = in;
 	w->made = NULL;
-	w->seq = seq;
-	w->attempt = count;
+	w->view.seq = seq;
+	w->view.attempt = count;
 	w->odd = 0;
 	w->mark = w->n_out;
 	w->undoable = row->retries > 0;
@@ -257,7 +257,7 @@ static void run_plain(leat_worker *w, size_t i)
 		int rc;
 
 		w->in = in;
-		w->seq = pos + i;
+		w->view.seq = pos + i;
 		if (chain_halted(c)) {
 			item_cancel(w, in);
 			done--;
@@ -377,7 +377,7 @@ static size_t source_direct(
 			*more = false;
 			break;
 		}
-		w->seq = seq;
+		w->view.seq = seq;
 		w->made = NULL;
 		rc = fn(NULL, &w->made, w);
 		if (likely((rc | (int)w->odd) == 0)) {
@@ -438,7 +438,7 @@ static void run_flush(leat_worker *w)
 	int rc;
 
 	w->in = w;
-	w->attempt = 0;
+	w->view.attempt = 0;
 	rc = w->stage->row.flush(w);
 	if (rc >= 0 && w->odd & ODD_LOST)
 		rc = -ENOMEM;
@@ -458,13 +458,14 @@ void item_flush(leat_worker *w)
 	uint64_t end = 0;
 
 	if (o != NULL) {
-		w->run_pos = queue_pushed(w->stage->in->queue[0]) + w->index;
+		w->run_pos =
+			queue_pushed(w->stage->in->queue[0]) + w->view.index;
 		end = w->run_pos + 1;
 		w->turn = order_enter(o, w->run_pos) == 0;
 		if (!w->turn)
 			return;
 	}
-	w->seq = w->run_pos;
+	w->view.seq = w->run_pos;
 	run_flush(w);
 	outputs_give(w, end);
 }
@@ -514,8 +515,8 @@ static void count_ended(leat_worker *w, size_t left)
 	struct tally *t = &w->tally;
 	uint64_t done;
 
-	if (stage_is_source(w->stage) && w->seq >= t->taken)
-		add_owned(&t->taken, w->seq + 1 - t->taken);
+	if (stage_is_source(w->stage) && w->view.seq >= t->taken)
+		add_owned(&t->taken, w->view.seq + 1 - t->taken);
 	else if (w->stage->row.retries > 0)
 		return;
 	done = t->taken - left - t->dropped - t->failed - t->cancelled -
@@ -530,7 +531,7 @@ static size_t begun(const leat_worker *w)
 {
 	if (w->n == 0 || w->stage->row.retries > 0)
 		return w->begun;
-	return w->seq + 1 - w->pos;
+	return w->view.seq + 1 - w->pos;
 }
 
 /* end_run is where the run ends that is yet to be handed on. */
@@ -538,7 +539,7 @@ static uint64_t end_run(const leat_worker *w)
 {
 	if (w->n > 0)
 		return w->pos + w->n;
-	return w->tried > 0 ? w->seq + 1 : w->run_pos;
+	return w->tried > 0 ? w->view.seq + 1 : w->run_pos;
 }
 
 void items_ended(leat_worker *w)

@@ -59,7 +59,7 @@ static void moved(leat_worker *w)
 
 	if (likely(pos == UINT64_MAX))
 		return;
-	if (stage_passed(s, s->in->n > 1 ? w->index : 0, pos)) {
+	if (stage_passed(s, s->in->n > 1 ? w->view.index : 0, pos)) {
 		store_relaxed(&w->awaited, UINT64_MAX);
 		bell_ring(&s->chain->passed);
 	}

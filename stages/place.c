@@ -45,7 +45,7 @@ leat_worker *place_man_any(struct thread *t, struct stage *s, uint32_t first)
 leat_worker *place_man(struct thread *t, leat_worker *home)
 {
 	if (home->stage->visitable)
-		return place_man_any(t, home->stage, home->index);
+		return place_man_any(t, home->stage, home->view.index);
 	move_in(t, home);
 	return home;
 }

@@ -54,8 +54,8 @@ static uint64_t key_of(leat_worker *w, void *in, uint64_t seq)
 	if (row->key == NULL)
 		return 0;
 	w->in = in;
-	w->seq = seq;
-	w->attempt = 0;
+	w->view.seq = seq;
+	w->view.attempt = 0;
 	return row->key(in, row->arg);
 }
 

@@ -149,7 +149,7 @@ int call_ended(void *in, void **out, leat_worker *w)
 static bool may_repeat(
 	const leat_fan *f, const struct call *c, const leat_worker *w)
 {
-	return w->attempt < f->opts.retries &&
+	return w->view.attempt < f->opts.retries &&
 	       c->seq >= load_relaxed(&f->cancelled);
 }
 
@@ -184,7 +184,7 @@ int call_run(void *in, void **out, leat_worker *w)
 	leat_fan *f = fan_of(w);
 	int rc;
 
-	hand_last(f, &f->lane[w->index]);
+	hand_last(f, &f->lane[w->view.index]);
 	if (f->opts.flags & LEAT_FAN_NEXT)
 		*out = c;
 	if (unlikely(c->flags & CALL_WATCHED ||

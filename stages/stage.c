@@ -24,7 +24,7 @@ leat_queue *stage_input(const leat_worker *w)
 {
 	const struct edge *in = w->stage->in;
 
-	return in->queue[in->n == 1 ? 0 : w->index];
+	return in->queue[in->n == 1 ? 0 : w->view.index];
 }
 
 #ifdef LEAT_PERTURB
@@ -81,7 +81,8 @@ void stage_account(leat_worker *w, size_t n)
 	if (n == 0)
 		return;
 	adapt(w, n, elapsed);
-	if (w->stage->index == 0 && w->index == 0 && ++w->rounds % ROUNDS == 0)
+	if (w->stage->index == 0 && w->view.index == 0 &&
+		++w->rounds % ROUNDS == 0)
 		light_split(w->stage->chain);
 }
 
@@ -308,7 +309,7 @@ void stage_name(const struct thread *t)
 	int len = 0;
 
 	if (s->workers > 1)
-		len = snprintf(index, sizeof(index), "/%u", w->index);
+		len = snprintf(index, sizeof(index), "/%u", w->view.index);
 	snprintf(name, sizeof(name), "%.*s%s", 15 - len, s->row.name, index);
 	pthread_setname_np(pthread_self(), name);
 }
@@ -319,7 +320,7 @@ static int open_state(leat_worker *w)
 	leat_report r = {.row = (uint32_t)s->index};
 	int rc;
 
-	rc = s->row.open == NULL ? 0 : s->row.open(&w->state, w);
+	rc = s->row.open == NULL ? 0 : s->row.open(&w->view.state, w);
 	if (rc >= 0)
 		return 0;
 	r.code = rc;
@@ -348,7 +349,7 @@ static void close_state(struct thread *t)
 
 	t->step = STEP_LEAVE;
 	if (t->opened && w->stage->row.close != NULL)
-		w->stage->row.close(w->state);
+		w->stage->row.close(w->view.state);
 }
 
 /* live is a thread's life, from the step on that it has got to. */
@@ -439,8 +440,9 @@ int stage_open(struct stage *s, uint32_t workers)
 	for (s->workers = 0; s->workers < workers; s->workers++) {
 		leat_worker *w = &s->worker[s->workers];
 
-		*w = (leat_worker){.stage = s,
-			.index = s->workers,
+		*w = (leat_worker){
+			.view = {.arg = s->row.arg, .index = s->workers},
+			.stage = s,
 			.low = UINT64_MAX,
 			.awaited = UINT64_MAX,
 			.grain = 1};

@@ -100,9 +100,8 @@ enum odd {
 };
 
 struct leat_worker {
+	struct leat_worker_view view; /* first: so it is for leat/chain.h */
 	struct stage *stage;
-	uint32_t index;
-	void *state; /* what row.open made */
 
 	/*
 	 * The attempt under way. `in` is the worker itself, which no item is,
@@ -111,8 +110,6 @@ struct leat_worker {
 	 */
 	void *in;
 	void *made; /* its *out */
-	uint64_t seq;
-	uint32_t attempt;
 	uint32_t odd;
 	size_t mark; /* outputs before it; it may still be undone */
 	int said;    /* the code that leat_error gave a text for */

@@ -6,27 +6,27 @@
 
 void *leat_arg(const leat_worker *w)
 {
-	return w->stage->row.arg;
+	return w->view.arg;
 }
 
 void *leat_state(const leat_worker *w)
 {
-	return w->state;
+	return w->view.state;
 }
 
 uint32_t leat_index(const leat_worker *w)
 {
-	return w->index;
+	return w->view.index;
 }
 
 uint64_t leat_seq(const leat_worker *w)
 {
-	return w->seq;
+	return w->view.seq;
 }
 
 uint32_t leat_attempt(const leat_worker *w)
 {
-	return w->attempt;
+	return w->view.attempt;
 }
 
 int leat_stopping(const leat_worker *w)

@@ -400,13 +400,47 @@ LEAT_API void leat_keep(void *item);
  * succeeds.
  */
 LEAT_API void leat_emit(leat_worker *w, void *item);
-LEAT_API void *leat_arg(const leat_worker *w);	    /* row.arg */
-LEAT_API void *leat_state(const leat_worker *w);    /* what row.open made */
-LEAT_API uint32_t leat_index(const leat_worker *w); /* 0 to workers - 1 */
+
+/*
+ * What a worker begins with, as long as the library has its name. Read it
+ * through the functions below: they cost a load where the compiler puts them in
+ * place, and a call elsewhere.
+ */
+struct leat_worker_view {
+	uint64_t seq;
+	void *arg, *state;
+	uint32_t index, attempt;
+};
+
+#define LEAT_VIEW(w) ((const struct leat_worker_view *)(const void *)(w))
+
+LEAT_INLINE void *leat_arg(const leat_worker *w) /* row.arg */
+{
+	return LEAT_VIEW(w)->arg;
+}
+
+LEAT_INLINE void *leat_state(const leat_worker *w) /* what row.open made */
+{
+	return LEAT_VIEW(w)->state;
+}
+
+LEAT_INLINE uint32_t leat_index(const leat_worker *w) /* 0 to workers - 1 */
+{
+	return LEAT_VIEW(w)->index;
+}
+
 /* leat_seq: the item's place in the row's input, from 0; in a keyed row, in
  * its worker's input; for a source, the number of items its worker made. */
-LEAT_API uint64_t leat_seq(const leat_worker *w);
-LEAT_API uint32_t leat_attempt(const leat_worker *w); /* 0 for the first */
+LEAT_INLINE uint64_t leat_seq(const leat_worker *w)
+{
+	return LEAT_VIEW(w)->seq;
+}
+
+LEAT_INLINE uint32_t leat_attempt(const leat_worker *w) /* 0 for the first */
+{
+	return LEAT_VIEW(w)->attempt;
+}
+
 /* leat_stopping: 1 once stop, cancel or a failure has ended the chain; a long
  * or waiting function looks at it now and then. */
 LEAT_API int leat_stopping(const leat_worker *w);

@@ -19,6 +19,9 @@ extern "C" {
 #define LEAT_API __attribute__((visibility("default")))
 #endif
 
+/* LEAT_INLINE marks what it exports and compilers may put in place too. */
+#define LEAT_INLINE LEAT_API extern inline __attribute__((gnu_inline))
+
 /* LEAT_ERRORS lists the library's own codes: X(name, value, text). */
 #define LEAT_ERRORS(X)                                                     \
 	X(LEAT_EROWS, -20001, "the table has no rows, or too many")        \

@@ -89,6 +89,14 @@ PIN(leat_counts, blocked_in_ns, 136, 8);
 PIN(leat_counts, blocked_out_ns, 144, 8);
 SIZE(leat_counts, 152);
 
+/* Read in place by programs: neither does this one grow, nor change. */
+PIN(struct leat_worker_view, seq, 0, 8);
+PIN(struct leat_worker_view, arg, 8, 8);
+PIN(struct leat_worker_view, state, 16, 8);
+PIN(struct leat_worker_view, index, 24, 4);
+PIN(struct leat_worker_view, attempt, 28, 4);
+SIZE(struct leat_worker_view, 32);
+
 #endif
 
 /* Values that programs have compiled in. */
@@ -229,6 +237,52 @@ static int open_opts(size_t size, size_t mark, leat_report *report)
 	return rc;
 }
 
+/* The library's own, as programs have them that know only the names. */
+static uint64_t (*volatile seq)(const leat_worker *w) = leat_seq;
+static void *(*volatile arg)(const leat_worker *w) = leat_arg;
+static void *(*volatile state)(const leat_worker *w) = leat_state;
+static uint32_t (*volatile number)(const leat_worker *w) = leat_index;
+static uint32_t (*volatile attempt)(const leat_worker *w) = leat_attempt;
+
+static int open_as_its_own(void **to, leat_worker *w)
+{
+	*to = w;
+	return 0;
+}
+
+static int look_both_ways(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	if (leat_attempt(w) == 0 && leat_seq(w) % 2 == 1)
+		return -EAGAIN;
+	CHECK(seq(w) == leat_seq(w) && leat_seq(w) < 10);
+	CHECK(arg(w) == leat_arg(w) && *(int *)leat_arg(w) == 7);
+	CHECK(state(w) == leat_state(w) && leat_state(w) == w);
+	CHECK(number(w) == leat_index(w) && leat_index(w) == 0);
+	CHECK(attempt(w) == leat_attempt(w) &&
+		leat_attempt(w) == leat_seq(w) % 2);
+	return 0;
+}
+
+static void a_worker_shows_the_same_in_place_and_called(void)
+{
+	int seven = 7;
+	leat_stage rows[2] = {
+		{.name = "count", .source = count_to_ten, .arg = &seven},
+		{.name = "look",
+			.fn = look_both_ways,
+			.arg = &seven,
+			.open = open_as_its_own,
+			.retries = 1,
+			.workers = 1},
+	};
+	int before = passed;
+
+	CHECK(leat_run(rows, 2, NULL) == 0);
+	CHECK(passed == before + 51);
+}
+
 static void options_of_any_age(void)
 {
 	size_t newer = sizeof(leat_opts) + NEWER;
@@ -339,6 +393,7 @@ int main(void)
 	old_rows_mean_zero_for_what_they_lack();
 	new_rows_pass_while_their_tail_is_zero();
 	new_rows_that_use_more_are_refused();
+	a_worker_shows_the_same_in_place_and_called();
 	options_of_any_age();
 	queue_options_of_any_age();
 	queue_counts_of_any_age();

@@ -24,8 +24,8 @@
  *
  * While calls take little time they stay for company even so, as long as all
  * workers are awake, or some are and one of the others watches: for a worker
- * looks for them while it waits and before it sleeps, and who watches does so
- *at every tick, should those awake be busy for longer than usual.
+ * looks for them while it waits and before it sleeps, and who watches looks at
+ * every tick, should those awake be busy for longer than usual.
  *
  *	caller				worker
  *	  made + 1			  no longer counts as awake

@@ -131,8 +131,13 @@ void place_keep(struct thread *t)
 		move_in(t, w);
 		return;
 	}
-	while (!try_man(t, w))
+	if (try_man(t, w))
+		return;
+	do {
 		await(t, w, is_free, leat_after(TICK));
+	} while (!try_man(t, w));
+	if (!stage_is_source(w->stage))
+		queue_chain(stage_input(w)); /* the wakes that it took */
 }
 
 static uint64_t visits_of(const struct stage *s)

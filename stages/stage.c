@@ -174,8 +174,11 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 			account_wait(w);
 			place_leave(w);
 		}
-		if (rc != -EAGAIN)
+		if (rc != -EAGAIN) {
+			if (waited)
+				queue_chain(stage_input(home));
 			break;
+		}
 		if (w == NULL || !visit_source(t))
 			place_await(t, held_due(home), false);
 		waited = true;

@@ -167,6 +167,7 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 		.outputs = malloc(OUT_MIN * sizeof(*t->outputs)),
 		.cap_outputs = OUT_MIN,
 	};
+	c->threads++;
 	fetch_add(&c->crew.awake, 1);
 	rc = t->outputs == NULL
 		     ? -ENOMEM
@@ -189,17 +190,15 @@ static int start_threads(leat_chain *c)
 
 static int start_workers(leat_chain *c)
 {
-	size_t size;
+	size_t total = 0;
 	int rc;
 
 	for (size_t i = 0; i < c->n; i++)
-		c->threads += c->stage[i].workers;
-	size = c->threads * sizeof(*c->thread);
-	c->thread = aligned_alloc(LINE, size);
+		total += c->stage[i].workers;
+	c->thread = aligned_alloc(LINE, total * sizeof(*c->thread));
 	if (c->thread == NULL)
 		return -ENOMEM;
-	memset(c->thread, 0, size);
-	rc = pool_init(&c->pool, c->threads);
+	rc = pool_init(&c->pool, total);
 	return rc < 0 ? rc : start_threads(c);
 }
 
@@ -224,7 +223,7 @@ static void destroy(leat_chain *c)
 	}
 	for (size_t i = 0; i <= c->n; i++)
 		edge_close(&c->edge[i]);
-	for (size_t i = 0; c->thread != NULL && i < c->threads; i++)
+	for (size_t i = 0; i < c->threads; i++)
 		free(c->thread[i].outputs);
 	free(c->thread);
 	free(c->stage);

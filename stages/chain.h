@@ -47,7 +47,7 @@ struct leat_chain {
 	struct pool pool;
 	struct hooks hooks;
 	struct thread *thread;
-	size_t threads;
+	size_t threads; /* that have been made, whether or not they run */
 	/* Written when the state changes. */
 	_Alignas(LINE) uint64_t over; /* enum over */
 	uint64_t puller;

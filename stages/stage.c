@@ -151,39 +151,34 @@ static void account_wait(leat_worker *w)
 /*
  * take waits for items and returns the place where they are; NULL at the end
  * of input, or when the chain is halted, or when the thread has another home
- * now.
+ * now. However it ends, a thread that has waited may have taken more wakes than
+ * its own, and passes them on.
  */
 static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 {
-	leat_worker *home = t->home;
+	leat_worker *home = t->home, *w;
 	bool waited = false;
+	int rc;
 
-	while (t->home == home) {
-		leat_worker *w = t->place ? t->place : place_man(t, home);
-		int rc = -EAGAIN;
-
+	do {
+		w = t->place ? t->place : place_man(t, home);
 		t->place = NULL;
-		if (w != NULL)
-			rc = take_at(w, n, pos);
-		if (rc == 0) {
-			if (waited)
-				queue_chain(stage_input(w));
-			return w;
-		}
+		rc = w != NULL ? take_at(w, n, pos) : -EAGAIN;
+		if (rc == 0)
+			break;
 		if (w != NULL) {
 			account_wait(w);
 			place_leave(w);
 		}
-		if (rc != -EAGAIN) {
-			if (waited)
-				queue_chain(stage_input(home));
+		if (rc != -EAGAIN)
 			break;
-		}
 		if (w == NULL || !visit_source(t))
 			place_await(t, held_due(home), false);
 		waited = true;
-	}
-	return NULL;
+	} while (t->home == home);
+	if (waited)
+		queue_chain(stage_input(home));
+	return rc == 0 ? w : NULL;
 }
 
 /* run_items is a batch at home, and visits for what came of it. It returns

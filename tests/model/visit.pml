@@ -25,6 +25,8 @@
  *	ECHO		a source waits, before it makes an item, until all those
  *			that were made are done; with DRAW, from item FROM on
  *	UNWATCHED	the stage is one that is not visited
+ *	CANCEL		the chain is halted at any time; the sources are further
+ *			up: they put as several do, and do not end the input
  *	DRAW		the place of a single source, too, is run by any thread,
  *			and its queue is full with CAP items
  *	ALOOF		with DRAW: the source never visits
@@ -82,6 +84,15 @@ byte visits[THREADS]; /* of places */
 byte away[THREADS], left_home[THREADS];
 #define TAKEN 64 /* and twice the home that is there instead: even */
 byte live = SOURCES;
+#ifdef CANCEL /* and not DRAW */
+bit cancelled;
+#define CANCELLED cancelled
+#else
+#define CANCELLED false
+#if SOURCES == 1
+#define DIRECT
+#endif
+#endif
 
 #ifdef DRAW /* and SOURCES == 1 */
 bit drawing; /* the source's `watching` */
@@ -172,7 +183,14 @@ end:
 }
 
 #define HAS_ITEM (head < tail && published[head])
-#define IS_OVER	 (ended && head == tail)
+#define DRAINED_RING (ended && head == tail)
+#define IS_OVER	 (CANCELLED || DRAINED_RING)
+#define NO_MORE	 (CANCELLED || ended) /* queue_over */
+#if SOURCES == 1
+#define NO_SOURCE_MAKES (!runs[0])
+#else
+#define NO_SOURCE_MAKES (!runs[0] && !runs[1])
+#endif
 #define CAN_TAKE (HAS_ITEM || IS_OVER)
 
 /* place.c:any_free */
@@ -195,13 +213,14 @@ inline park_post()
 	}
 }
 
+inline wake_all()
+{
+	atomic { tokens = tokens + waiters; waiters = 0 }
+}
+
 inline park_post_all()
 {
-	atomic {
-		DRAINED(me);
-		tokens = tokens + waiters;
-		waiters = 0
-	}
+	atomic { DRAINED(me); wake_all() }
 }
 
 inline park_retract()
@@ -504,8 +523,8 @@ inline queue_take()
 {
 	atomic {
 		if
-		:: HAS_ITEM && DRAINED(me) -> pos = head; head++
-		:: !HAS_ITEM -> pos = N
+		:: HAS_ITEM && !CANCELLED && DRAINED(me) -> pos = head; head++
+		:: !HAS_ITEM || CANCELLED -> pos = N
 		fi
 	}
 	/* The fence, and the wakes at the end, of queue.c:popped_some */
@@ -522,9 +541,18 @@ inline queue_take()
 		fi;
 #endif
 		if
-		:: DRAINED(me) && IS_OVER && waiters > 0 -> park_post_all()
-		:: DRAINED(me) && !(IS_OVER && waiters > 0)
+		:: DRAINED(me) && DRAINED_RING && waiters > 0 -> park_post_all()
+		:: DRAINED(me) && !(DRAINED_RING && waiters > 0)
 		fi
+	:: else
+	fi
+}
+
+/* However stage.c:take ends. */
+inline take_ends()
+{
+	if
+	:: waited -> waited = 0; queue_chain()
 	:: else
 	fi
 }
@@ -535,15 +563,15 @@ inline run_fn()
 	assert(runs[w] && !done[pos]);
 #ifdef RELY
 	if
-	:: pos % 2 == 0 && pos + 1 < N -> done[pos + 1]
+	:: pos % 2 == 0 && pos + 1 < N -> done[pos + 1] || CANCELLED
 	:: else
 	fi;
 #endif
 #if defined(MEET)
-	made_all > pos + MEET || made_all == N;
+	made_all > pos + MEET || made_all == N || CANCELLED;
 #elif defined(RELY)
 	if
-	:: pos % 2 == 1 -> made_all > pos + 1 || made_all == N
+	:: pos % 2 == 1 -> made_all > pos + 1 || made_all == N || CANCELLED
 	:: else
 	fi;
 #endif
@@ -783,7 +811,7 @@ proctype thread(byte me)
 	byte home = me, place = NONE, w = NONE, pos = N;
 	byte number, sweep, batch, seen[PLACES] = NONE, seen_away[PLACES];
 	byte other = NONE, other_away, visited, early;
-	bit waited, ready, free, watch, some, ticks, yield, way, owes, left, more, quiet;
+	bit waited, over, ready, free, watch, some, ticks, yield, way, owes, left, more, quiet;
 #ifdef DRAW
 	byte room, emit;
 #endif
@@ -914,6 +942,10 @@ rest:	/* place.c:place_await, of a source */
 	goto work;
 #else
 	atomic {
+		if
+		:: CANCELLED -> goto leave
+		:: else
+		fi;
 		assert(!runs[home] && made[home] < ITEMS);
 		runs[home] = 1;
 		quiet = watching
@@ -926,15 +958,15 @@ rest:	/* place.c:place_await, of a source */
 
 make:	/* item.c:items_source: a call, which may wait */
 #ifdef ECHO
-	made_all == done_all;
+	made_all == done_all || CANCELLED;
 #endif
 	atomic {
 		made[home]++;
 		made_all++;
 		batch++;
-		more = made[home] < ITEMS
+		more = made[home] < ITEMS && !CANCELLED
 	}
-#if SOURCES == 1
+#ifdef DIRECT
 	/* item.c:source_direct, ring.h:ring_put */
 	atomic { pos = tail; tail++; store(me, pos, 1); pos = N }
 	if
@@ -1023,7 +1055,7 @@ sourced:
 	goto work;
 #endif
 	if
-	:: IS_SOURCE(home) && made[home] == ITEMS -> goto leave
+	:: IS_SOURCE(home) && (made[home] == ITEMS || CANCELLED) -> goto leave
 	:: else -> goto work
 	fi;
 
@@ -1037,25 +1069,26 @@ take:	/* stage.c:take */
 	:: else
 	fi;
 	queue_take();
+	over = pos == N && IS_OVER;
 	if
-	:: pos < N ->
+	:: pos == N -> place_leave();
 		if
-		:: waited -> waited = 0; queue_chain()
+		:: !over -> goto NOTHING
 		:: else
 		fi
-	:: else ->
-		ready = IS_OVER;
-		if
-		:: ready -> ready = 0; place_leave(); goto leave
-		:: else -> place_leave(); goto NOTHING
-		fi
+	:: else
+	fi;
+	take_ends();
+	if
+	:: over -> over = 0; goto leave
+	:: else
 	fi;
 	/* stage.c:run_items */
 	run_fn();
 	assert(!owes);
 	/* place.c:place_yield */
 	if
-	:: asked && !ended ->
+	:: asked && !NO_MORE ->
 		store(me, A_ASKED, 0);
 		begin_watch(watch);
 		if
@@ -1117,7 +1150,7 @@ await:	/* place.c:place_await */
 	atomic {
 		NOTE_VISITS;
 		UNSEE;
-#if SOURCES == 1 && !defined(NO_FIRST_TICK)
+#if defined(DIRECT) && !defined(NO_FIRST_TICK)
 		ticks = 1
 #else
 		ticks = watch
@@ -1129,7 +1162,7 @@ again_await:
 		/* queue.c:queue_await */
 		atomic { DRAINED(me); waiters++ }
 		if
-		:: yield -> ready = ended
+		:: yield -> ready = NO_MORE
 		:: else -> look_to_run()
 		fi;
 		if
@@ -1142,7 +1175,7 @@ again_await:
 		fi;
 		park_retract();
 		if
-		:: yield -> ready = ended
+		:: yield -> ready = NO_MORE
 		:: else -> look_to_run()
 		fi;
 		if
@@ -1217,6 +1250,10 @@ again_await:
 	:: way -> way = 0; queue_chain()
 	:: else
 	fi;
+	if
+	:: IS_SOURCE(home) -> take_ends()
+	:: else
+	fi;
 	goto work;
 
 leave:	/* stage.c:finish, place_keep */
@@ -1251,6 +1288,9 @@ leave:	/* stage.c:finish, place_keep */
 		:: w != NONE -> break
 		:: else
 		fi;
+#ifndef NO_KEEP_CHAIN
+		waited = 1;
+#endif
 		atomic { DRAINED(me); waiters++ }
 		if
 		:: manned[home] == 0 -> park_retract()
@@ -1261,6 +1301,10 @@ leave:	/* stage.c:finish, place_keep */
 			fi
 		fi
 	od;
+	if
+	:: waited -> waited = 0; queue_chain()
+	:: else
+	fi;
 	atomic {
 		DRAINED(me);
 		assert(!finished[home]);
@@ -1269,7 +1313,9 @@ leave:	/* stage.c:finish, place_keep */
 		if
 		:: IS_SOURCE(home) ->
 			live--;
+#ifndef CANCEL
 			ready = live == 0
+#endif
 		:: else
 		fi
 	}
@@ -1289,9 +1335,25 @@ leave:	/* stage.c:finish, place_keep */
 	left_threads++
 }
 
+#ifdef CANCEL
+/* Who halts the chain, and then the last thread of the stage before. */
+proctype canceller()
+{
+	/* queue.c:leat_queue_cancel, with its fence */
+	cancelled = 1;
+	wake_all();
+	/* queue.c:leat_queue_end: nobody puts any more */
+	atomic { NO_SOURCE_MAKES; ended = 1 }
+	wake_all()
+}
+#endif
+
 init {
 	atomic {
 		run memory();
+#ifdef CANCEL
+		run canceller();
+#endif
 		run thread(0);
 		run thread(1);
 #if THREADS > 2
@@ -1302,7 +1364,7 @@ init {
 #endif
 	}
 	left_threads == THREADS;
-	assert(head == N && tail == N);
+	assert(CANCELLED || (head == N && tail == N));
 #ifdef DRAW
 	assert(full_waiters == 0 && full_tokens == 0)
 #endif

@@ -86,12 +86,12 @@ void stage_account(leat_worker *w, size_t n)
 		light_split(w->stage->chain);
 }
 
-/* how_many to take: more than a grain when that leaves plenty for everybody
- * else; but a heavy item goes alone all the same. */
+/* how_many to take: a grain, or a worker's share of what is there; but a heavy
+ * item goes alone all the same. */
 static uint64_t how_many(const leat_worker *w, const leat_queue *q)
 {
-	uint64_t share = queue_depth(q) / (PLENTY * w->stage->workers);
-	uint64_t most = w->item_ns == 0 ? 0 : PLENTY_NS / w->item_ns;
+	uint64_t share = queue_depth(q) / w->stage->workers;
+	uint64_t most = w->item_ns == 0 ? 0 : SHARE_NS / w->item_ns;
 
 	if (share > most)
 		share = most;

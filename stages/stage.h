@@ -16,9 +16,8 @@
 #include "stages/edge.h"
 
 #define GRAIN_MAX 256	 /* items taken at a time, at most */
-#define GRAIN_NS  8000	 /* and no more than what takes this long */
-#define PLENTY	  4	 /* but where each worker finds so many batches, */
-#define PLENTY_NS 128000 /* what takes this long */
+#define GRAIN_NS  16000	 /* and no more than what takes this long; */
+#define SHARE_NS  128000 /* or its share of all, if that takes less */
 #define OUT_MIN	  256	 /* places for outputs, at first */
 #define HELD_MAX  64	 /* items that wait to be retried, by worker */
 #define SHY	  64	 /* full queues, after a visit that was blocked */

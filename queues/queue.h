@@ -11,6 +11,7 @@
 #include "queues/order.h"
 #include "queues/park.h"
 #include "queues/ring.h"
+#include "queues/wait.h"
 
 struct leat_queue {
 	struct ring ring;
@@ -32,27 +33,6 @@ struct leat_queue {
 	uint64_t wake_at;
 	/* Callers, not a chain's threads, that yield for a while. */
 	_Alignas(LINE) uint64_t patient;
-};
-
-/* A crew: the threads of a chain. */
-struct crew {
-	uint64_t awake;	  /* how many do not sleep at a queue */
-	uint64_t patient; /* how many yield there for a while */
-	uint64_t cpus;	  /* processors that they may use */
-};
-
-/* A wait: until when, how long it has been, and whose. */
-struct wait {
-	uint64_t deadline; /* 0: do not wait */
-	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
-	struct crew *crew; /* NULL: not a chain's thread */
-	bool crowded;	   /* sleep, to be woken elsewhere */
-	bool spared;	   /* others may do what it waits for in its stead */
-	/* Called, unless NULL, at times while a thread waits awake; before it
-	 * sleeps, when it is no longer counted as awake; and once more a tick
-	 * later. What it puts into the queue is then found. */
-	void (*look)(void *arg);
-	void *look_arg;
 };
 
 /* queue_deadline is a caller's deadline for a wait: 0, which is long past, must
@@ -101,14 +81,8 @@ void queue_chain(leat_queue *q);
 int queue_await_room(leat_queue *q, struct wait *w);
 void queue_chain_room(leat_queue *q);
 
-/*
- * queue_sleep_room sleeps, where a single producer would wait for room, until
- * `ready` says so, or a wake comes; queue_chain_room is due afterwards. Who
- * sleeps there is not woken for room after queue_mute, which is the producer's,
- * until it waits for room itself.
- */
-int queue_sleep_room(
-	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w);
+/* queue_mute is the producer's: who sleeps in not_full for something else than
+ * room is not woken for room, until the producer waits for room itself. */
 void queue_mute(leat_queue *q);
 
 /* queue_ready_to_take: a take would say something else than -EAGAIN. The

@@ -115,7 +115,7 @@ static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
 		return queue_await(stage_input(home), ready, home, &t->in);
 	}
 	t->out.deadline = deadline;
-	rc = queue_sleep_room(s->out->queue[0], ready, home, &t->out);
+	rc = wait_asleep(&t->out, &s->out->queue[0]->not_full, ready, home);
 	queue_chain_room(s->out->queue[0]);
 	return rc;
 }

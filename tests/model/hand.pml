@@ -433,13 +433,13 @@ await:	/* place.c:place_await */
 	do
 	:: true ->
 #ifdef LOOK
-		/* queue.c:yield_patiently */
+		/* wait.c:yield_patiently */
 		if
 		:: true -> hand_look()
 		:: true
 		fi;
 #endif
-		/* queue.c:queue_await: doze_off */
+		/* queue.c:queue_await, wait.c:doze_off */
 		if
 		:: HAS_ITEM -> goto awoken
 		:: atomic { DRAINED(me) -> awake-- }
@@ -448,7 +448,7 @@ await:	/* place.c:place_await */
 #ifndef NO_LATE_LOOK
 		late = !ticks;
 #endif
-		/* queue.c:sleep_until_ready */
+		/* wait.c:wait_asleep */
 sleep:
 		atomic { DRAINED(me); waiters++ }
 		if
@@ -469,7 +469,7 @@ end_asleep:
 		:: atomic { late -> late = 0 } hand_look(); goto sleep
 		:: !late
 		fi;
-		/* queue.c:wake_up, then place.c:end_watch, whose fence is not
+		/* wait.c:wake_up, then place.c:end_watch, whose fence is not
 		 * needed here. One more tick after that. */
 		atomic {
 			DRAINED(me);
@@ -484,7 +484,7 @@ end_asleep:
 			fi
 		}
 	od;
-	/* queue.c:wake_up */
+	/* wait.c:wake_up */
 	atomic { DRAINED(me); awake++ }
 awoken:
 	if

@@ -637,7 +637,7 @@ no_room:	/* queue.c:queue_await_room, set_wake_at */
 		store(me, A_WAKE, POS(tail) - CAP + QUARTER)
 #endif
 	}
-	/* queue.c:sleep_until_ready */
+	/* wait.c:wait_asleep */
 #ifdef LOOK_FIRST
 	look_for_room(ready);
 #endif
@@ -882,7 +882,7 @@ none:	/* queue.c:queue_take; the head is one's own when one is alone */
 		:: else
 		fi
 	}
-	/* queue.c:queue_await, sleep_until_ready */
+	/* queue.c:queue_await, wait.c:wait_asleep */
 #ifdef LOOK_FIRST
 	look_for_items(ready);
 #endif

@@ -878,7 +878,7 @@ rest:	/* place.c:place_await, of a source */
 	fi;
 	do
 	:: true ->
-		/* queue.c:queue_sleep_room */
+		/* wait.c:wait_asleep */
 		full_announce();
 		look_to_make();
 		if

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+#include <leat/error.h>
+#include "queues/wait.h"
+
+#define PAUSES	 10 /* about a quarter of a microsecond */
+#define YIELDS	 2
+#define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
+#define CROWDED	 (4 * LEAT_US)	/* a yield this long has let others run */
+#define TICK	 (10 * LEAT_MS) /* no store stays in a buffer for so long */
+
+uint64_t leat_now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * LEAT_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t leat_after(uint64_t ns)
+{
+	uint64_t now = leat_now();
+
+	return ns > LEAT_NEVER - now ? LEAT_NEVER : now + ns;
+}
+
+/*
+ * may_be_patient: in a chain as many as half of its processors may wait awake,
+ * one at least; and who need not, only while those awake have a processor each.
+ * Elsewhere one at each queue.
+ */
+static bool may_be_patient(uint64_t others, const struct wait *w)
+{
+	if (w->crew == NULL)
+		return others == 0;
+	return (others == 0 || others < w->crew->cpus / 2) &&
+	       (!w->spared || load_relaxed(&w->crew->awake) <= w->crew->cpus);
+}
+
+/*
+ * yield lets others run. Where threads of a crew come to run in turns on one
+ * processor, though there is one for each, yields keep them there; but who
+ * sleeps is woken on one that is free. So a long yield notes that.
+ */
+static void yield(struct wait *w, uint64_t *now)
+{
+	uint64_t before = *now;
+
+	sched_yield();
+	*now = leat_now();
+	w->crowded = *now - before > CROWDED && w->crew != NULL &&
+		     load_relaxed(&w->crew->awake) <= w->crew->cpus;
+}
+
+static void look(struct wait *w)
+{
+	if (w->look != NULL)
+		w->look(w->look_arg);
+}
+
+/*
+ * yield_patiently yields for as long as it would take to be woken. The two
+ * sides of a queue then seldom sleep in turns, each until the other has found
+ * it full, or empty. A few threads at a time are enough for that; more would
+ * but keep others from running.
+ */
+static bool yield_patiently(struct wait *w, uint64_t *patient,
+	bool (*ready)(void *), void *ctx, uint64_t now)
+{
+	uint64_t until = now + PATIENCE;
+	bool is_ready = false;
+
+	if (w->crew != NULL)
+		patient = &w->crew->patient;
+	if (until > w->deadline)
+		until = w->deadline;
+	if (may_be_patient(fetch_add(patient, 1), w)) {
+		do {
+			yield(w, &now);
+			look(w);
+			is_ready = ready(ctx);
+		} while (!is_ready && now < until);
+	}
+	fetch_add(patient, UINT64_MAX);
+	return is_ready;
+}
+
+/* spin waits awake, from now on, for a while. */
+static bool spin(struct wait *w, uint64_t *patient, bool (*ready)(void *),
+	void *ctx, uint64_t now)
+{
+	for (int i = 0; i < PAUSES; i++) {
+		if (ready(ctx))
+			return true;
+		cpu_pause();
+	}
+	if (w->crowded) {
+		w->crowded = false;
+		return false;
+	}
+	for (int i = 0; i < YIELDS; i++) {
+		yield(w, &now);
+		if (ready(ctx))
+			return true;
+	}
+	return yield_patiently(w, patient, ready, ctx, now);
+}
+
+bool wait_awake(
+	struct wait *w, uint64_t *patient, bool (*ready)(void *), void *ctx)
+{
+	uint64_t from = leat_now();
+	bool is_ready = spin(w, patient, ready, ctx, from);
+
+	w->spent += leat_now() - from;
+	return is_ready;
+}
+
+static void doze_off(struct wait *w)
+{
+	if (w->crew == NULL)
+		return;
+	fetch_add(&w->crew->awake, UINT64_MAX);
+	look(w);
+}
+
+static void wake_up(struct wait *w)
+{
+	if (w->crew != NULL)
+		fetch_add(&w->crew->awake, 1);
+}
+
+/*
+ * sleep_until: announce, look again, sleep. A token, or being ready at the
+ * second look, ends it; so does the deadline, unless it is ready after all, for
+ * a wake that came for us must not be lost.
+ */
+/* model: queue.pml no_room, none */
+static int sleep_until(
+	struct park *p, bool (*ready)(void *), void *ctx, uint64_t deadline)
+{
+	int rc;
+
+	park_announce(p);
+	perturb();
+	if (ready(ctx)) {
+		park_retract(p);
+		return 0;
+	}
+	rc = park_wait(p, deadline);
+	return rc < 0 && ready(ctx) ? 0 : rc;
+}
+
+/*
+ * wait_asleep looks once more after a tick, still not counted as awake: who has
+ * no fence between what `look` finds and the count may escape the first look,
+ * but not that one.
+ */
+/* model: hand.pml await */
+int wait_asleep(
+	struct wait *w, struct park *p, bool (*ready)(void *), void *ctx)
+{
+	uint64_t from = leat_now();
+	uint64_t tick = w->look != NULL ? from + TICK : LEAT_NEVER;
+	int rc;
+
+	doze_off(w);
+	rc = sleep_until(
+		p, ready, ctx, tick < w->deadline ? tick : w->deadline);
+	if (rc == -ETIMEDOUT && tick < w->deadline) {
+		look(w);
+		rc = sleep_until(p, ready, ctx, w->deadline);
+	}
+	wake_up(w);
+	w->spent += leat_now() - from;
+	return rc;
+}

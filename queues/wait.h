@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting: awake for about as long as a wake-up takes, then asleep in a park.
+ * See "Waiting" in DESIGN.md.
+ */
+#ifndef LEAT_WAIT_H
+#define LEAT_WAIT_H
+
+#include "queues/park.h"
+
+/* A crew: the threads of a chain. */
+struct crew {
+	uint64_t awake;	  /* how many do not sleep at a queue */
+	uint64_t patient; /* how many yield there for a while */
+	uint64_t cpus;	  /* processors that they may use */
+};
+
+/* A wait: until when, how long it has been, and whose. */
+struct wait {
+	uint64_t deadline; /* 0: do not wait */
+	uint64_t spent;	   /* nanoseconds spun, yielded and slept; grows */
+	struct crew *crew; /* NULL: not a chain's thread */
+	bool crowded;	   /* sleep, to be woken elsewhere */
+	bool spared;	   /* others may do what it waits for in its stead */
+	/* Called, unless NULL, at times while a thread waits awake; before it
+	 * sleeps, when it is no longer counted as awake; and once more a tick
+	 * later. What it puts into the queue is then found. */
+	void (*look)(void *arg);
+	void *look_arg;
+};
+
+/*
+ * wait_awake waits for a while at most, and returns whether `ready` said so.
+ * Few threads at a time wait for longer than two yields: those of a crew count
+ * themselves there, others in `patient`.
+ */
+bool wait_awake(
+	struct wait *w, uint64_t *patient, bool (*ready)(void *), void *ctx);
+
+/* wait_asleep sleeps until `ready` says so, or a wake comes; then it returns 0.
+ * -ETIMEDOUT at the deadline. */
+int wait_asleep(
+	struct wait *w, struct park *p, bool (*ready)(void *), void *ctx);
+
+#endif

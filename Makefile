@@ -95,6 +95,7 @@ TESTS_ASAN :=
 TESTS_TSAN :=
 TESTS_FAULT :=
 TESTS_LONG :=
+TESTS_CLANG :=
 # Those of TESTS_TSAN that need what there is for this machine only.
 TESTS_NATIVE :=
 # RUN: how a test target runs its programs.
@@ -192,6 +193,9 @@ test-tsan:
 		BUILD=$(BUILD)/tsan SAN='$(TSAN)' tier TIER='$(TESTS_TSAN)'
 test-fault: lib
 	$(tier) $(TESTS_FAULT)
+test-clang:
+	+@$(MAKE) --no-print-directory BUILD=$(BUILD)/clang CC=clang-14 \
+		CXX=clang++-14 tier TIER='$(TESTS_CLANG)'
 test-long: lib
 	$(tier) $(TESTS_LONG)
 tier: lib
@@ -217,8 +221,9 @@ lint:
 	@CC='$(CC)' tests/lint
 
 # Tests of what is not built here, or runs as somebody else, count no lines.
-COVERING = $(filter-out test-demos test-abi test-header test-install test-self, \
-	   $(TESTS)) test-abi-sizes test-demos-plain
+# Those at random cover nothing that the others do not, or not every time.
+COVERING = $(filter-out test-demos test-abi test-header test-install \
+	   test-self test-stress%, $(TESTS)) test-abi-sizes test-demos-plain
 coverage:
 	@rm -rf $(BUILD)/cov
 	+@$(variant) BUILD=$(BUILD)/cov \
@@ -237,6 +242,7 @@ help:
 	@echo '   make install PREFIX=/usr DESTDIR=..., uninstall'
 	@echo '   make test-asan, test-tsan, test-ubsan, test-fault, test-long'
 	@echo '   make test-aarch64	(after make deps-aarch64)'
+	@echo '   make test-clang	(after make deps-ci)'
 	@echo '   make test-memcheck	(after make deps-ci)'
 	@echo '   make lint	(after make deps-lint)'
 	@echo '   make coverage	(after make deps-coverage)'
@@ -245,7 +251,8 @@ help:
 FORCE:
 
 .PHONY: all lib install uninstall clean help lint coverage tier test \
-	test-asan test-ubsan test-tsan test-fault test-long test-aarch64 \
+	test-asan test-ubsan test-tsan test-clang test-fault test-long \
+	test-aarch64 \
 	deps deps-lint deps-coverage deps-aarch64 deps-ci FORCE
 
 -include $(LIB_OBJ:.o=.d)

@@ -22,6 +22,7 @@ IMAGE_LIBS = $(shell pkg-config --libs $(IMAGE_PKGS)) -lm
 
 TESTS += test-demos
 TESTS_ASAN += test-demos
+TESTS_CLANG += test-demos
 TESTS_LONG += test-memcheck
 TESTS_TSAN += test-demos-plain
 TESTS_TSAN += test-thumbs

@@ -4,6 +4,7 @@
 
 TESTS += test-cxx
 TESTS_ASAN += test-cxx
+TESTS_CLANG += test-cxx
 
 CXX_BIN	:= $(BUILD)/tests/cxx
 CXX_TESTS := $(CXX_BIN)/ended $(CXX_BIN)/fan $(CXX_BIN)/throw

@@ -3,6 +3,7 @@
 TESTS	   += test-handle
 TESTS_ASAN += test-handle
 TESTS_TSAN += test-handle
+TESTS_CLANG += test-handle
 
 HANDLE := $(BUILD)/tests/handle/handle
 

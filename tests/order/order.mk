@@ -3,6 +3,7 @@
 TESTS	   += test-order
 TESTS_ASAN += test-order
 TESTS_TSAN += test-order
+TESTS_CLANG += test-order
 
 ORDER_ENTER := $(BUILD)/tests/order/enter
 

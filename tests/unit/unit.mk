@@ -8,6 +8,7 @@
 
 TESTS += test-unit
 TESTS_ASAN += test-unit
+TESTS_CLANG += test-unit
 
 UNIT_BIN := $(BUILD)/tests/unit
 UNIT	:= $(patsubst tests/unit/%.c,$(UNIT_BIN)/%,$(wildcard tests/unit/test_*.c))

@@ -230,7 +230,9 @@ void item_cancel(leat_worker *w, void *in)
 static inline void free_plain(
 	leat_worker *w, void (*free_in)(void *), void *in, const void *out)
 {
-	if (free_in != NULL && in != out && in != NULL) {
+	if (likely(free_in == NULL))
+		return;
+	if (in != out && in != NULL) {
 		w->in = w;
 		free_in(in);
 	}

@@ -226,7 +226,9 @@ void item_cancel(leat_worker *w, void *in)
 	edge_free(w->stage->in, in);
 }
 
-/* free_plain frees `in`, unless there is none or it is what was made. */
+/* free_plain frees `in`, unless there is none or it is what was made. It looks
+ * first at what is the same for all items, and mostly NULL where items cost
+ * little. */
 static inline void free_plain(
 	leat_worker *w, void (*free_in)(void *), void *in, const void *out)
 {

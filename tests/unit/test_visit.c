@@ -5,8 +5,9 @@
 
 #define N 20000
 
-/* A source of N items, which counts what it made; then light rows. */
+/* A source of n items, which counts what it made; then light rows. */
 struct light {
+	uint64_t n;
 	uint64_t made, sum, waited;
 	bool all;      /* not just visitors wait */
 	uint64_t next; /* of the last row, in order */
@@ -17,7 +18,7 @@ static int make_number(void *in, void **out, leat_worker *w)
 	struct light *l = leat_arg(w);
 
 	(void)in;
-	if (l->made == N)
+	if (l->made == l->n)
 		return LEAT_END;
 	*out = item_raw(count_up(&l->made) + 1);
 	return 0;
@@ -72,10 +73,11 @@ static uint64_t visits_to(leat_chain *c)
 	return n;
 }
 
-/* through runs the chain to its end and returns how many visits there were. */
+/* through runs the chain to its end and returns how many visits there were. In
+ * a small queue each item takes a switch between threads. */
 static uint64_t through(uint32_t workers, uint32_t flags, uint32_t queue)
 {
-	struct light l = {.made = 0};
+	struct light l = {.n = queue < 64 ? N / 10 : N};
 	leat_chain *c = light_chain(&l, workers, flags, queue,
 		flags || workers == 1 ? in_order : add_number);
 	uint64_t visits;
@@ -83,7 +85,7 @@ static uint64_t through(uint32_t workers, uint32_t flags, uint32_t queue)
 	chain_rest(c);
 	visits = visits_to(c);
 	cr_assert_eq(chain_close(c), 0);
-	cr_assert_eq(l.sum, (uint64_t)N * (N + 1) / 2);
+	cr_assert_eq(l.sum, l.n * (l.n + 1) / 2);
 	return visits;
 }
 
@@ -122,7 +124,7 @@ static int wait_for_source(void *in, void **out, leat_worker *w)
 TEST(visit, a_visited_function_may_wait_for_an_earlier_stage)
 {
 	for (int round = 0; round < 20; round++) {
-		struct light l = {.made = 0};
+		struct light l = {.n = N};
 		leat_chain *c = light_chain(
 			&l, 1, 0, round % 2 ? 1024 : 64, wait_for_source);
 
@@ -156,7 +158,7 @@ static void wait_in_all_places(bool all)
 
 	for (int round = 0; round < 20 || (waited == 0 && round < 300);
 		round++) {
-		struct light l = {.all = all};
+		struct light l = {.n = N, .all = all};
 		leat_stage rows[2] = {
 			{.name = "make",
 				.source = make_number,
@@ -200,7 +202,7 @@ TEST(visit, stop_and_cancel_reach_visitors)
 	static void (*const verbs[])(leat_chain *) = {leat_stop, leat_cancel};
 
 	for (uint64_t round = 0; round < 60; round++) {
-		struct light l = {.made = 0};
+		struct light l = {.n = N};
 		leat_chain *c =
 			light_chain(&l, 1 + round % 3, 0, 1024, add_number);
 

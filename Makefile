@@ -252,8 +252,7 @@ FORCE:
 
 .PHONY: all lib install uninstall clean help lint coverage tier test \
 	test-asan test-ubsan test-tsan test-clang test-fault test-long \
-	test-aarch64 \
-	deps deps-lint deps-coverage deps-aarch64 deps-ci FORCE
+	test-aarch64 deps deps-lint deps-coverage deps-aarch64 deps-ci FORCE
 
 -include $(LIB_OBJ:.o=.d)
 

@@ -183,8 +183,8 @@ end:
 }
 
 #define HAS_ITEM (head < tail && published[head])
-#define DRAINED_RING (ended && head == tail)
-#define IS_OVER	 (CANCELLED || DRAINED_RING)
+#define RING_DRAINED (ended && head == tail)
+#define IS_OVER	 (CANCELLED || RING_DRAINED)
 #define NO_MORE	 (CANCELLED || ended) /* queue_over */
 #if SOURCES == 1
 #define NO_SOURCE_MAKES (!runs[0])
@@ -541,15 +541,15 @@ inline queue_take()
 		fi;
 #endif
 		if
-		:: DRAINED(me) && DRAINED_RING && waiters > 0 -> park_post_all()
-		:: DRAINED(me) && !(DRAINED_RING && waiters > 0)
+		:: DRAINED(me) && RING_DRAINED && waiters > 0 -> park_post_all()
+		:: DRAINED(me) && !(RING_DRAINED && waiters > 0)
 		fi
 	:: else
 	fi
 }
 
-/* However stage.c:take ends. */
-inline take_ends()
+/* Who has waited, however stage.c:take or place.c:place_keep ends. */
+inline pass_on()
 {
 	if
 	:: waited -> waited = 0; queue_chain()
@@ -1078,7 +1078,7 @@ take:	/* stage.c:take */
 		fi
 	:: else
 	fi;
-	take_ends();
+	pass_on();
 	if
 	:: over -> over = 0; goto leave
 	:: else
@@ -1251,7 +1251,7 @@ again_await:
 	:: else
 	fi;
 	if
-	:: IS_SOURCE(home) -> take_ends()
+	:: IS_SOURCE(home) -> pass_on()
 	:: else
 	fi;
 	goto work;
@@ -1301,10 +1301,7 @@ leave:	/* stage.c:finish, place_keep */
 			fi
 		fi
 	od;
-	if
-	:: waited -> waited = 0; queue_chain()
-	:: else
-	fi;
+	pass_on();
 	atomic {
 		DRAINED(me);
 		assert(!finished[home]);

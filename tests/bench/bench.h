@@ -15,9 +15,10 @@
  *	ordered	 as chain; the sink folds in input order, and every 100th item
  *		 takes 50 times as long
  *	deep	 WORKERS stages of one worker each, source and sink among them
- *	latency	 one item at a time through three stages, K us between items
- *	fan	 N calls with a result each, kept by key; then the barrier
- *	queue	 WORKERS producers and as many consumers, K items at a time
+ *	wide	 eight stages of WORKERS workers each, but the source and the
+ *sink latency	 one item at a time through three stages, K us between items fan
+ *N calls with a result each, kept by key; then the barrier queue	 WORKERS
+ *producers and as many consumers, K items at a time
  */
 #ifndef BENCH_H
 #define BENCH_H
@@ -212,6 +213,8 @@ HELPER void job_read(char **argv)
 		job.stages = job.workers;
 		job.workers = 1;
 	}
+	if (is_workload("wide"))
+		job.stages = 8;
 	if (is_workload("slow"))
 		job.sink_k = job.k;
 	else if (!is_workload("latency"))

@@ -57,7 +57,8 @@ BUSY, PATIENCE = 0.1, 1
 # Steps of work per call, about 50 ns to 10 us, to find where a fan pays.
 SWEEP = [40, 80, 125, 175, 250, 400, 800, 2000, 8000]
 # What is run with 1, 2, 4, ... workers, up to the number of processors.
-CURVES = [("W1", "chain", 0), ("W2 1 us", "chain", 800), ("W6", "fan", 0),
+CURVES = [("W1", "chain", 0), ("W2 1 us", "chain", 800),
+          ("W5, 8 stages", "wide", 0), ("W6", "fan", 0),
           ("queue, 32 at a time", "queue", 32)]
 UNKNOWN = 3  # the exit status of a program that lacks the workload
 

@@ -267,6 +267,8 @@ func read() string {
 		sinkK = k
 	case "deep":
 		stages, workers = workers, 1
+	case "wide":
+		stages, middleK = 8, k
 	default:
 		middleK = k
 	}
@@ -275,11 +277,12 @@ func read() string {
 
 func main() {
 	byWorkload := map[string]func(){"chain": chain, "slow": chain,
-		"ordered": chainInOrder, "deep": chain, "fan": fan,
+		"ordered": chainInOrder, "deep": chain, "wide": chain, "fan": fan,
 		"latency": latency}
 	if hand != "" {
 		byWorkload = map[string]func(){"chain": chainByHand,
-			"slow": chainByHand, "deep": chainByHand, "fan": fan}
+			"slow": chainByHand, "deep": chainByHand,
+			"wide": chainByHand, "fan": fan}
 	}
 	workload := read()
 	run := byWorkload[workload]

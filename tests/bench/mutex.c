@@ -240,7 +240,7 @@ int main(int argc, char **argv)
 {
 	static const struct workload all[] = {{"chain", run_chain},
 		{"slow", run_chain}, {"ordered", run_chain},
-		{"deep", run_chain}, {"fan", run_fan},
+		{"deep", run_chain}, {"wide", run_chain}, {"fan", run_fan},
 		{"latency", BATCH == 1 || PATIENT ? run_latency : NULL},
 		{"queue", alone}, {NULL, NULL}};
 

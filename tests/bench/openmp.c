@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 {
 	static const struct workload table[] = {{"chain", run_chain},
 		{"slow", run_chain}, {"ordered", run_chain},
-		{"deep", run_chain}, {"fan", run_fan}, {NULL, NULL}};
+		{"deep", run_chain}, {"wide", run_chain}, {"fan", run_fan},
+		{NULL, NULL}};
 
 	return bench(argc, argv, table);
 }

@@ -57,8 +57,8 @@ int main(int argc, char **argv)
 {
 	static const struct workload table[] = {{"chain", chain},
 		{"slow", chain}, {"ordered", chain}, {"deep", chain},
-		{"latency", one_by_one}, {"fan", call}, {"queue", pass},
-		{NULL, NULL}};
+		{"wide", chain}, {"latency", one_by_one}, {"fan", call},
+		{"queue", pass}, {NULL, NULL}};
 
 	return bench(argc, argv, table);
 }

@@ -106,7 +106,8 @@ int main(int argc, char **argv)
 {
 	static const struct workload table[] = {{"chain", run_chain},
 		{"slow", run_chain}, {"ordered", run_chain},
-		{"deep", run_chain}, {"latency", run_latency}, {NULL, NULL}};
+		{"deep", run_chain}, {"wide", run_chain},
+		{"latency", run_latency}, {NULL, NULL}};
 
 	return bench(argc, argv, table);
 }

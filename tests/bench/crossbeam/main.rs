@@ -164,6 +164,7 @@ fn read() -> Job {
         stages: match words[1].as_str() {
             "deep" => workers,
             "latency" => 5,
+            "wide" => 8,
             _ => 3,
         },
         middle_k: if is("slow") || is("latency") { 0 } else { k },
@@ -176,7 +177,7 @@ fn main() {
     let job = read();
     let start = Instant::now();
     let sum = match job.workload.as_str() {
-        "chain" | "slow" | "deep" => chain(&job),
+        "chain" | "slow" | "deep" | "wide" => chain(&job),
         "ordered" => chain_in_order(&job),
         "latency" => return latency(&job),
         _ => std::process::exit(3),

@@ -2,10 +2,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <leat/error.h>
 #include "queues/ring.h"
 
 /* How often consumers look at the depth: once in so many positions. */
 #define SAMPLE 256
+
+/* Nanoseconds: a claim with all that it moves, and as many as wait for it. */
+#define BACK_OFF_MIN 1000
+#define BACK_OFF_MAX 16000
 
 static uint32_t log2_up(uint64_t n)
 {
@@ -145,18 +150,34 @@ static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 	return n < tail - pos ? n : (size_t)(tail - pos);
 }
 
-/* claim moves *index from pos to pos + k, unless another thread was first. A
- * side that is alone moves its own when it is done. */
+/* claim moves *index from pos to pos + k, unless another thread was first: that
+ * is looked at before, as a swap in vain takes the line from who claims. A side
+ * that is alone moves its own when it is done. */
 /* model: queue.pml claim */
 static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
 {
-	return alone || cas(index, &pos, pos + k);
+	return alone ||
+	       (load_relaxed(index) == pos && cas(index, &pos, pos + k));
+}
+
+/* back_off waits after another thread was first, for longer each time: threads
+ * that try in vain take lines from those who claim. */
+static void back_off(uint64_t *ns)
+{
+	uint64_t until;
+
+	*ns = *ns == 0 ? BACK_OFF_MIN : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
+	until = leat_now() + *ns;
+	do
+		cpu_pause();
+	while (leat_now() < until);
 }
 
 /* model: queue.pml claim, publish */
 size_t ring_push(struct ring *r, void *const *items, size_t n)
 {
 	bool alone = r->sides & RING_SP;
+	uint64_t wait = 0;
 
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->tail);
@@ -174,7 +195,9 @@ size_t ring_push(struct ring *r, void *const *items, size_t n)
 				set_turns(r, pos, (size_t)k, 1);
 			return (size_t)k;
 		}
-		if (k == 0 && load_relaxed(&r->tail) == pos)
+		if (k > 0)
+			back_off(&wait);
+		else if (k == 0 && load_relaxed(&r->tail) == pos)
 			return 0;
 	}
 }
@@ -197,6 +220,7 @@ size_t ring_pop(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
 	bool alone = r->sides & RING_SC;
+	uint64_t wait = 0;
 
 	for (;;) {
 		uint64_t pos = load_acquire(&r->head);
@@ -216,7 +240,9 @@ size_t ring_pop(
 			*at = pos;
 			return k;
 		}
-		if (k == 0 && load_relaxed(&r->head) == pos)
+		if (k > 0)
+			back_off(&wait);
+		else if (k == 0 && load_relaxed(&r->head) == pos)
 			return 0;
 	}
 }

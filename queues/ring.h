@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A ring: the bounded buffer in a queue. It never waits.
+ * A ring: the bounded buffer in a queue. It never waits for the other side; who
+ * loses a claim to another thread tries again a little later.
  *
  * Positions count items from 0 and do not wrap. Position p lives in slot
  * p & mask. n slots are claimed at once, filled or emptied, and published

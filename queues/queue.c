@@ -47,14 +47,14 @@ static void set_wake_at(leat_queue *q)
 
 int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
 {
-	if (wait_awake(w, &q->patient, ready, ctx))
+	if (wait_awake(w, &q->patient_out, ready, ctx))
 		return 0;
 	return wait_asleep(w, &q->not_empty, ready, ctx);
 }
 
 int queue_await_room(leat_queue *q, struct wait *w)
 {
-	if (wait_awake(w, &q->patient, ready_to_put, q))
+	if (wait_awake(w, &q->patient_in, ready_to_put, q))
 		return 0;
 	set_wake_at(q);
 	return wait_asleep(w, &q->not_full, ready_to_put, q);

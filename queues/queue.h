@@ -31,8 +31,9 @@ struct leat_queue {
 	 */
 	_Alignas(LINE) struct park not_full;
 	uint64_t wake_at;
-	/* Callers, not a chain's threads, that yield for a while. */
-	_Alignas(LINE) uint64_t patient;
+	/* Consumers and producers that yield for a while. */
+	_Alignas(LINE) uint64_t patient_out;
+	uint64_t patient_in;
 };
 
 /* queue_deadline is a caller's deadline for a wait: 0, which is long past, must

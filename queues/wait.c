@@ -29,13 +29,15 @@ uint64_t leat_after(uint64_t ns)
 /*
  * may_be_patient: in a chain as many as half of its processors may wait awake,
  * one at least; and who need not, only while those awake have a processor each.
- * Elsewhere one at each queue.
+ * Where one is enough, and elsewhere, one at each side of a queue.
  */
-static bool may_be_patient(uint64_t others, const struct wait *w)
+static bool may_be_patient(
+	const struct wait *w, uint64_t here, uint64_t in_crew)
 {
 	if (w->crew == NULL)
-		return others == 0;
-	return (others == 0 || others < w->crew->cpus / 2) &&
+		return here == 0;
+	return (in_crew == 0 || in_crew < w->crew->cpus / 2) &&
+	       (here == 0 || !w->single) &&
 	       (!w->spared || load_relaxed(&w->crew->awake) <= w->crew->cpus);
 }
 
@@ -70,19 +72,20 @@ static bool yield_patiently(struct wait *w, uint64_t *patient,
 	bool (*ready)(void *), void *ctx, uint64_t now)
 {
 	uint64_t until = now + PATIENCE;
+	uint64_t alone = 0;
+	uint64_t *in_crew = w->crew == NULL ? &alone : &w->crew->patient;
 	bool is_ready = false;
 
-	if (w->crew != NULL)
-		patient = &w->crew->patient;
 	if (until > w->deadline)
 		until = w->deadline;
-	if (may_be_patient(fetch_add(patient, 1), w)) {
+	if (may_be_patient(w, fetch_add(patient, 1), fetch_add(in_crew, 1))) {
 		do {
 			yield(w, &now);
 			look(w);
 			is_ready = ready(ctx);
 		} while (!is_ready && now < until);
 	}
+	fetch_add(in_crew, UINT64_MAX);
 	fetch_add(patient, UINT64_MAX);
 	return is_ready;
 }

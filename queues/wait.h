@@ -22,6 +22,7 @@ struct wait {
 	struct crew *crew; /* NULL: not a chain's thread */
 	bool crowded;	   /* sleep, to be woken elsewhere */
 	bool spared;	   /* others may do what it waits for in its stead */
+	bool single;	   /* one that waits awake is enough for what comes */
 	/* Called, unless NULL, at times while a thread waits awake; before it
 	 * sleeps, when it is no longer counted as awake; and once more a tick
 	 * later. What it puts into the queue is then found. */
@@ -31,8 +32,8 @@ struct wait {
 
 /*
  * wait_awake waits for a while at most, and returns whether `ready` said so.
- * Few threads at a time wait for longer than two yields: those of a crew count
- * themselves there, others in `patient`.
+ * Few threads at a time wait for longer than two yields: they count themselves
+ * in `patient`, which belongs to what they wait for, and in their crew.
  */
 bool wait_awake(
 	struct wait *w, uint64_t *patient, bool (*ready)(void *), void *ctx);

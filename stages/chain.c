@@ -241,8 +241,10 @@ static leat_chain *make(const leat_opts *opts, size_t n)
 		return NULL;
 	memset(c, 0, sizeof(*c));
 	c->opts = *opts;
-	c->stage = calloc(n, sizeof(*c->stage));
+	c->stage = aligned_alloc(LINE, n * sizeof(*c->stage));
 	c->edge = calloc(n + 1, sizeof(*c->edge));
+	if (c->stage != NULL)
+		memset(c->stage, 0, n * sizeof(*c->stage));
 	if (c->stage != NULL && c->edge != NULL && fail_init(&c->fail) == 0)
 		return c;
 	free(c->stage);

@@ -2,6 +2,7 @@
 /* Handing calls over to the queue; fan.h tells when and why. */
 #include <sched.h>
 #include "stages/fan.h"
+#include "stages/light.h"
 #include "stages/place.h"
 
 static bool is_light(const leat_fan *f)
@@ -37,7 +38,8 @@ static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
 	struct stage *s = f->chain->stage;
 	size_t done;
 
-	if (!may_wait(f) || queue_depth(f->queue) > 0)
+	if (!may_wait(f) ||
+		(queue_depth(f->queue) > 0 && !light_rest(s, f->queue)))
 		return 0;
 	done = queue_put_quietly(f->queue, items, n);
 	add_owned(&s->stirs, 1);

@@ -340,9 +340,10 @@ leat_queue *item_direct(const struct stage *s)
 
 /*
  * tell wakes who waits for an item put directly: but nobody as long as somebody
- * watches the next stage, which this thread is going to visit. It needs no
- * fence, which would cost more than all else about the item: workers find what
- * escapes the look here at a tick, see place_await. Who pulls results has none.
+ * watches the next stage, which this thread is going to visit, or whose threads
+ * are awake, as was seen before this batch. It needs no fence, which would cost
+ * more than all else about the item: workers find what escapes the look here at
+ * a tick, see place_await. Who pulls results has none.
  */
 /* model: visit.pml make */
 static inline void tell(
@@ -353,8 +354,10 @@ static inline void tell(
 			return;
 		t->quiet = false;
 	}
-	if (park_busy(&q->not_empty) || results)
+	if (results)
 		queue_chain(q);
+	else if (park_busy(&q->not_empty))
+		place_wake(s + 1, q);
 }
 
 /*

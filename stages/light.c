@@ -5,35 +5,52 @@
 #define LIGHT_NS UINT64_C(1000000)
 #define DRAW_NS	 UINT64_C(1000000)
 #define VISIT_NS UINT64_C(100000000)
+#define WAKE_NS	 UINT64_C(100000000)
 #define PART_NS	 1
 #else
-#define LIGHT_NS 12   /* an item that takes longer is not light */
-#define DRAW_NS	 125  /* nor is one that takes this long heavy */
-#define VISIT_NS 4000 /* more work than this is for other threads */
-#define PART_NS	 16   /* per item: less is not worth a thread */
+#define LIGHT_NS 12    /* an item that takes longer is not light */
+#define DRAW_NS	 125   /* nor is one that takes this long heavy */
+#define VISIT_NS 4000  /* more work than this is for other threads */
+#define WAKE_NS	 20000 /* and this for one more of those that run anyway */
+#define PART_NS	 16    /* per item: less is not worth a thread */
 #endif
 
-bool light_item(const leat_worker *w)
+bool light_item(const struct stage *s)
 {
-	uint64_t ns = load_relaxed(&w->least_ns);
+	uint64_t ns = load_relaxed(&s->least_ns);
 
 	return ns != 0 && ns <= LIGHT_NS;
 }
 
-bool light_work(const leat_worker *w, size_t n)
+bool light_work(const struct stage *s, size_t n)
 {
-	uint64_t ns = load_relaxed(&w->least_ns);
+	uint64_t ns = load_relaxed(&s->least_ns);
 
 	return ns != 0 && ns * n <= VISIT_NS;
+}
+
+bool light_room(const leat_queue *q)
+{
+	uint64_t depth = queue_depth(q);
+
+	return depth <= q->ring.capacity / 2 ||
+	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
+}
+
+bool light_rest(const struct stage *s, const leat_queue *q)
+{
+	return light_crowd(s) &&
+	       queue_depth(q) * load_relaxed(&s->least_ns) < WAKE_NS &&
+	       light_room(q);
 }
 
 bool light_source(const leat_worker *w)
 {
 	const struct stage *s = w->stage, *next = s + 1;
-	uint64_t ns = load_relaxed(&w->least_ns);
+	uint64_t ns = load_relaxed(&s->least_ns);
 
 	if (ns == 0 || load_relaxed(&w->shy) > 0 ||
-		(next->workers == 1 && light_item(&next->worker[0])))
+		(next->workers == 1 && light_item(next)))
 		return false;
 	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);
 }
@@ -46,7 +63,7 @@ static uint64_t light_ns(const struct leat_chain *c)
 
 	for (size_t i = 0; i < c->n; i++) {
 		const struct stage *s = &c->stage[i];
-		uint64_t ns = load_relaxed(&s->worker[0].least_ns);
+		uint64_t ns = load_relaxed(&s->least_ns);
 
 		if (ns == 0 || ns > 2 * LIGHT_NS || (i > 0 && !s->visitable))
 			return 0;
@@ -70,6 +87,6 @@ void light_split(struct leat_chain *c)
 		if (load_relaxed(&s->apart) != apart)
 			store_relaxed(&s->apart, apart);
 		k += apart;
-		before += load_relaxed(&s->worker[0].least_ns);
+		before += load_relaxed(&s->least_ns);
 	}
 }

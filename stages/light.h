@@ -11,11 +11,27 @@
 
 /* light_item: an item takes a few nanoseconds. That is far enough from what is
  * worth a thread not to change at every batch. */
-bool light_item(const leat_worker *w);
+bool light_item(const struct stage *s);
 
 /* light_work: n items are less work than a wake-up. One long batch, which may
  * have been the scheduler's doing, does not count. */
-bool light_work(const leat_worker *w, size_t n);
+bool light_work(const struct stage *s, size_t n);
+
+/* light_room: who hands on to this queue is not blocked, and will not be before
+ * it can come and visit. */
+bool light_room(const leat_queue *q);
+
+/* light_crowd: the stage has more threads than its work is worth, perhaps. Two
+ * are no crowd: they would rather look for work by themselves. */
+static inline bool light_crowd(const struct stage *s)
+{
+	return s->workers > 2 && load_relaxed(&s->light) != 0;
+}
+
+/* light_rest: what the queue before a crowd holds is less
+ * work than it takes to wake one more of them, and it is not about to be full.
+ */
+bool light_rest(const struct stage *s, const leat_queue *q);
 
 /*
  * light_source: the next stage draws from the source, which is one that may be

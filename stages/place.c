@@ -6,9 +6,13 @@
 #ifdef LEAT_PERTURB /* changes of home all the time */
 #define TICK   LEAT_MS
 #define CHANCE (10 * LEAT_US)
+#define LINES  LEAT_MS
+#define THIN   1
 #else
 #define TICK   (10 * LEAT_MS)  /* of a watcher */
 #define CHANCE (200 * LEAT_US) /* for visitors to come, after a yield */
+#define LINES  500	       /* nanoseconds that a batch's lines take */
+#define THIN   16 /* batches that are not worth them: one is too many here */
 #endif
 
 /* move_in: the thread has the place, and works there with what is its own. */
@@ -85,7 +89,23 @@ void place_leave(leat_worker *w)
 	if (stage_is_source(w->stage))
 		wake_source(w);
 	else
-		queue_chain(stage_input(w));
+		place_wake(w->stage, stage_input(w));
+}
+
+bool place_attended(const struct stage *s)
+{
+	return light_crowd(s) && place_watched(s) &&
+	       load_relaxed(&s->idle) < s->workers;
+}
+
+void place_wake(const struct stage *s, leat_queue *q)
+{
+	if (light_rest(s, q)) {
+		fence_full();
+		if (place_attended(s) && !queue_over(q))
+			return;
+	}
+	queue_chain(q);
 }
 
 static bool any_free(const struct stage *s)
@@ -101,43 +121,6 @@ static bool is_free(void *home)
 	const leat_worker *w = home;
 
 	return load_relaxed(&w->manned) == 0;
-}
-
-/* await waits where the threads at home do: those of a source for room. */
-static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
-	uint64_t deadline)
-{
-	const struct stage *s = home->stage;
-	int rc;
-
-	if (!stage_is_source(s)) {
-		t->in.deadline = deadline;
-		return queue_await(stage_input(home), ready, home, &t->in);
-	}
-	t->out.deadline = deadline;
-	rc = wait_asleep(&t->out, &s->out->queue[0]->not_full, ready, home);
-	queue_chain_room(s->out->queue[0]);
-	return rc;
-}
-
-/* Those who wait here wait for different places, and may take each other's
- * wakes: so they sleep in ticks. */
-/* model: visit.pml leave */
-void place_keep(struct thread *t)
-{
-	leat_worker *w = t->home;
-
-	if (!w->stage->visitable) {
-		move_in(t, w);
-		return;
-	}
-	if (try_man(t, w))
-		return;
-	do {
-		await(t, w, is_free, leat_after(TICK));
-	} while (!try_man(t, w));
-	if (!stage_is_source(w->stage))
-		queue_chain(stage_input(w)); /* the wakes that it took */
 }
 
 static uint64_t visits_of(const struct stage *s)
@@ -272,10 +255,24 @@ static void pass_watch(struct stage *s)
 static bool ready_to_run(void *home)
 {
 	const leat_worker *w = home;
+	const struct stage *s = w->stage;
 
 	return (queue_ready_to_take(stage_input(w)) &&
-		       (!w->stage->visitable || any_free(w->stage))) ||
-	       is_unwatched(w->stage);
+		       (!s->visitable || is_free(home) || any_free(s))) ||
+	       is_unwatched(s);
+}
+
+/* ready_for_plenty is for one of several that are awake: it leaves little work
+ * to the others, and to who watches, if they turn out to be stuck. */
+static bool ready_for_plenty(void *home)
+{
+	const leat_worker *w = home;
+	const struct stage *s = w->stage;
+	leat_queue *q = stage_input(w);
+
+	if (light_rest(s, q) && place_watched(s) && !queue_over(q))
+		return false;
+	return ready_to_run(home);
 }
 
 /*
@@ -293,6 +290,61 @@ static bool ready_to_make(void *home)
 		       queue_over(q) || queue_depth(q) == 0);
 }
 
+/* await_items: the last one to fall asleep looks for any item. */
+static int await_items(
+	struct thread *t, leat_worker *home, bool (*ready)(void *))
+{
+	struct stage *s = home->stage;
+	leat_queue *q = stage_input(home);
+	int rc;
+
+	if (wait_awake(&t->in, &q->patient_out, ready, home))
+		return 0;
+	if (fetch_add(&s->idle, 1) + 1 == s->workers &&
+		ready == ready_for_plenty)
+		ready = ready_to_run;
+	rc = wait_asleep(&t->in, &q->not_empty, ready, home);
+	fetch_add(&s->idle, UINT64_MAX);
+	return rc;
+}
+
+/* await waits where the threads at home do: those of a source for room. */
+static int await(struct thread *t, leat_worker *home, bool (*ready)(void *),
+	uint64_t deadline)
+{
+	const struct stage *s = home->stage;
+	int rc;
+
+	if (!stage_is_source(s)) {
+		t->in.deadline = deadline;
+		return await_items(t, home, ready);
+	}
+	t->out.deadline = deadline;
+	rc = wait_asleep(&t->out, &s->out->queue[0]->not_full, ready, home);
+	queue_chain_room(s->out->queue[0]);
+	return rc;
+}
+
+/* Those who wait here wait for different places, and may take each other's
+ * wakes: so they sleep in ticks. */
+/* model: visit.pml leave */
+void place_keep(struct thread *t)
+{
+	leat_worker *w = t->home;
+
+	if (!w->stage->visitable) {
+		move_in(t, w);
+		return;
+	}
+	if (try_man(t, w))
+		return;
+	do {
+		await(t, w, is_free, leat_after(TICK));
+	} while (!try_man(t, w));
+	if (!stage_is_source(w->stage))
+		queue_chain(stage_input(w)); /* the wakes that it took */
+}
+
 /* is_spared: a thread of the stage before is likely to come and do the work of
  * this one, if it sleeps. */
 static bool is_spared(const leat_worker *w)
@@ -300,17 +352,7 @@ static bool is_spared(const leat_worker *w)
 	const struct stage *s = w->stage;
 
 	return s->visitable && s->index > 0 && !load_relaxed(&s->apart) &&
-	       light_work(w, load_relaxed(&s[-1].worker[0].grain));
-}
-
-/* has_room: who hands on to this queue is not blocked, and will not be before
- * it can come and visit. */
-static bool has_room(const leat_queue *q)
-{
-	uint64_t depth = queue_depth(q);
-
-	return depth <= q->ring.capacity / 2 ||
-	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
+	       light_work(s, load_relaxed(&s[-1].worker[0].grain));
 }
 
 /* is_left_alone: after a yield, no visitor is going to come. */
@@ -318,7 +360,7 @@ static bool is_left_alone(void *home)
 {
 	leat_queue *q = stage_input(home);
 
-	return queue_over(q) || !has_room(q);
+	return queue_over(q) || !light_room(q);
 }
 
 /*
@@ -333,19 +375,24 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	struct stage *s = home->stage;
 	bool watch = yield || begin_watch(s);
 	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
-	bool (*ready)(void *) =
+	bool crowd = light_crowd(s) && load_relaxed(&s->idle) + 1 < s->workers;
+	bool (*usual)(void *) =
 		stage_is_source(s) ? ready_to_make : ready_to_run;
-	uint64_t visits = visits_of(s);
+	bool (*ready)(void *) = yield	? is_left_alone
+				: crowd ? ready_for_plenty
+					: usual;
+	uint64_t visits = watch ? visits_of(s) : 0;
 	bool seen;
 
 	t->in.spared = is_spared(home);
-	for (;; yield = false) {
+	t->in.single = crowd;
+	for (;; yield = false, ready = usual) {
 		uint64_t tick = yield	? leat_after(CHANCE)
 				: ticks ? leat_after(TICK)
 					: LEAT_NEVER;
 
-		if (await(t, home, yield ? is_left_alone : ready,
-			    tick < deadline ? tick : deadline) == 0 ||
+		if (await(t, home, ready, tick < deadline ? tick : deadline) ==
+				0 ||
 			leat_now() >= deadline)
 			break;
 		ticks = watch;
@@ -367,6 +414,23 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	pass_watch(s);
 }
 
+bool place_spare(leat_worker *w, size_t n)
+{
+	struct stage *s = w->stage;
+
+	if (likely(!light_crowd(s) ||
+		    n * load_relaxed(&s->least_ns) >= LINES)) {
+		w->thin = 0;
+		return false;
+	}
+	if (++w->thin < THIN || load_relaxed(&s->idle) + 1 >= s->workers)
+		return false;
+	w->thin = 0;
+	stage_idle(w);
+	place_leave(w);
+	return true;
+}
+
 bool place_yield(leat_worker *w)
 {
 	struct stage *s = w->stage;
@@ -375,7 +439,7 @@ bool place_yield(leat_worker *w)
 	if (likely(load_relaxed(&s->asked) == 0) || load_relaxed(&s->apart))
 		return false;
 	q = stage_input(w);
-	if (!light_item(w) || queue_over(q) || !has_room(q))
+	if (!light_item(s) || queue_over(q) || !light_room(q))
 		return false;
 	store_relaxed(&s->asked, 0);
 	if (!begin_watch(s))

@@ -28,6 +28,25 @@ leat_worker *place_man_any(struct thread *t, struct stage *s, uint32_t first);
 /* place_leave leaves it, and wakes who should come instead. */
 void place_leave(leat_worker *w);
 
+/*
+ * place_wake wakes a thread for what waits in the queue of a stage. But while
+ * one watches, and the rest is little work, it leaves that to those awake, and
+ * at the latest to the watcher's tick: for light work few threads are faster
+ * than many, which but move lines between processors.
+ */
+void place_wake(const struct stage *s, leat_queue *q);
+
+/* place_attended: in a crowd one thread watches, and another one is awake and
+ * comes by when it has done what it is at, which is little. */
+bool place_attended(const struct stage *s);
+
+/*
+ * place_spare: there are more threads here than the work is worth: batches were
+ * little work, again and again. The thread leaves the place, and place_await is
+ * to wait until there is more; but not the last one.
+ */
+bool place_spare(leat_worker *w, size_t n);
+
 /* place_of is the place that a thread runs in which a function of the table is
  * called; NULL if it has left it. */
 leat_worker *place_of(struct thread *t);

@@ -30,10 +30,21 @@ leat_queue *stage_input(const leat_worker *w)
 #ifdef LEAT_PERTURB
 #define COMPANY_NS LEAT_MS
 #else
-#define COMPANY_NS LEAT_US /* light: a few dozen are a wake-up's worth */
+#define COMPANY_NS (4 * LEAT_US) /* light: a few make a wake-up's worth */
 #endif
 
 #define ROUNDS 64 /* of the first place, until the chain is split anew */
+
+/* note_least writes where other workers read, so it does only when the figure
+ * is another one. */
+static void note_least(struct stage *s, uint64_t ns)
+{
+	uint64_t old = load_relaxed(&s->least_ns);
+	uint64_t change = ns > old ? ns - old : old - ns;
+
+	if (change > (s->workers == 1 ? 0 : old / 4 + 1))
+		store_relaxed(&s->least_ns, ns);
+}
 
 /*
  * adapt fits the grain to how long an item takes, so that no worker sits on
@@ -44,12 +55,14 @@ static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 	uint64_t ns = elapsed / n + 1;
 	uint64_t light, fit;
 
-	store_relaxed(&w->least_ns, ns < w->last_ns ? ns : w->last_ns);
+	if (w->last_ns != 0)
+		note_least(w->stage, ns < w->last_ns ? ns : w->last_ns);
 	w->last_ns = ns;
 	if (ns < w->item_ns)
 		ns = (3 * w->item_ns + ns) / 4;
 	w->item_ns = ns;
-	light = ns <= COMPANY_NS && w->stage->visitable;
+	light = ns <= COMPANY_NS && w->stage->visitable &&
+		w->stage->order == NULL;
 	if (unlikely(light != load_relaxed(&w->stage->light)))
 		store_relaxed(&w->stage->light, light);
 	fit = GRAIN_NS / ns;
@@ -115,8 +128,12 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 	return rc;
 }
 
+/* Where workers are in each other's way, that is not the items' time: else they
+ * would seem to be worth a thread because there are too many. */
 void stage_run(leat_worker *w, size_t n, uint64_t pos)
 {
+	if (w->stage->workers > 1)
+		stage_account(w, 0);
 	items_run(w, n, pos);
 	stage_account(w, n);
 	w->thread->quiet = true;
@@ -177,7 +194,7 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 		waited = true;
 	} while (t->home == home);
 	if (waited)
-		queue_chain(stage_input(home));
+		place_wake(home->stage, stage_input(home));
 	return rc == 0 ? w : NULL;
 }
 
@@ -194,12 +211,14 @@ static bool run_items(struct thread *t)
 		return t->home != home;
 	stage_run(w, n, pos);
 	if (!t->owes) {
-		if (place_yield(w)) {
-			place_await(t, LEAT_NEVER, true);
-			queue_chain(stage_input(w)); /* not the new home's */
-		} else {
+		bool yield = place_yield(w);
+
+		if (!yield && !place_spare(w, n)) {
 			t->place = w;
+			return true;
 		}
+		place_await(t, LEAT_NEVER, yield);
+		place_wake(w->stage, stage_input(w)); /* not the new home's */
 		return true;
 	}
 	if (w->stage->visitable)
@@ -234,7 +253,7 @@ static bool run_source(struct thread *t)
 {
 	leat_worker *home = t->home;
 	leat_worker *w = t->place ? t->place : place_man(t, home);
-	bool more;
+	bool more, visits;
 	size_t n;
 
 	t->place = NULL;
@@ -246,8 +265,14 @@ static bool run_source(struct thread *t)
 		place_await(t, LEAT_NEVER, false);
 		return true;
 	}
-	t->quiet = visit_welcome(w->stage, w->grain);
+	visits = visit_welcome(w->stage, w->grain);
+	t->quiet = visits || (w->stage->index + 1 < w->stage->chain->n &&
+				     place_attended(w->stage + 1));
 	more = stage_make(w, &n);
+	if (t->owes && !visits) {
+		t->owes = false;
+		place_wake(w->stage + 1, w->stage->out->queue[0]);
+	}
 	if (more && !t->owes) {
 		t->place = w;
 		return true;

@@ -38,13 +38,20 @@ struct stage {
 	struct order *order; /* NULL unless outputs need putting in order */
 	struct leat_worker *worker;
 	uint32_t workers;
-	uint64_t live;	   /* workers that have not left */
-	bool visitable;	   /* threads of other stages may run its places */
+	bool visitable; /* threads of other stages may run its places */
+	uint64_t apart; /* 1: but not for now, see light_split */
+	/* 1: visitable, in no order, and its items take little time. */
+	uint64_t light;
+	/* How long an item took in the better one of a worker's last two
+	 * batches, 0 while there were none; by and large, where there are
+	 * several workers. */
+	uint64_t least_ns;
+	/* What changes when threads fall asleep and wake. */
+	_Alignas(LINE) uint64_t live; /* workers that have not left */
+	uint64_t idle;		      /* threads at home there that sleep */
 	uint64_t watching; /* 1: a thread of it sleeps, and sees to visitors */
-	uint64_t apart;	   /* 1: but not for now, see light_split */
 	uint64_t asked;	   /* 1: its threads are to make way for visitors */
 	uint64_t stirs;	   /* grows when watchers shall go on watching */
-	uint64_t light;	   /* 1: visitable, and its items take little time */
 };
 
 /* How far a thread of a chain has got. */
@@ -130,12 +137,10 @@ struct leat_worker {
 	size_t n_held;
 	size_t tried; /* the held item under way, from 1; or 0 */
 
-	uint64_t grain;	  /* items of a batch; anybody may read it */
-	uint64_t item_ns; /* how long an item takes, by and large */
-	uint64_t last_ns; /* and took in the last batch */
-	/* And in the better one of the last two batches, 0 while there were
-	 * none. Anybody may read it. */
-	uint64_t least_ns;
+	uint64_t grain;	       /* items of a batch; anybody may read it */
+	uint64_t item_ns;      /* how long an item takes, by and large */
+	uint64_t last_ns;      /* and took in the last batch */
+	uint32_t thin;	       /* batches in a row that were little work */
 	uint64_t rounds;       /* batches, of the chain's first place */
 	struct thread *thread; /* that runs this place */
 

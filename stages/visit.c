@@ -11,11 +11,11 @@ bool visit_welcome(struct stage *s, size_t n)
 	struct stage *next = s + 1;
 
 	if (s->index + 1 == s->chain->n || !next->visitable ||
-		load_relaxed(&next->apart) || !light_work(&next->worker[0], n))
+		load_relaxed(&next->apart) || !light_work(next, n))
 		return false;
 	if (load_relaxed(&next->watching) != 0)
 		return true;
-	if (load_relaxed(&next->asked) == 0 && light_item(&next->worker[0]))
+	if (load_relaxed(&next->asked) == 0 && light_item(next))
 		store_relaxed(&next->asked, 1);
 	return false;
 }
@@ -113,7 +113,7 @@ void visit(struct thread *t, struct stage *s)
 	}
 	come_home(t);
 	for (; left && s <= last; s++)
-		queue_chain(s->in->queue[0]);
+		place_wake(s, s->in->queue[0]);
 }
 
 /* fill makes items while there is room, and returns how often the source was
@@ -156,6 +156,6 @@ bool visit_source(struct thread *t)
 	}
 	t->owes = false; /* it is at home in what comes next */
 	come_home(t);
-	queue_chain(s->out->queue[0]);
+	place_wake(s + 1, s->out->queue[0]);
 	return n > 0;
 }

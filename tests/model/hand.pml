@@ -124,6 +124,7 @@ end:
 }
 
 #define HAS_ITEM (head < published)
+#define WATCHED	 (watching && !BUFFERED(me, A_WATCH))
 
 /* park.c; see queue.pml. */
 inline park_post()
@@ -173,7 +174,7 @@ inline is_attended()
 #ifdef ATTENDED_BY_ANY /* fault: those who are awake may be busy */
 		yes = 1
 #else
-		yes = watching && !BUFFERED(me, A_WATCH)
+		yes = WATCHED
 #endif
 	fi
 }
@@ -196,14 +197,14 @@ inline push()
 	store(me, A_PUBLISHED, to)
 }
 
-/* hand.c:push_quietly; yes if it did. While the queue is empty the head stands
- * still: one transition for the look and the push. */
+/* hand.c:push_quietly; yes if it did. If the queue is not empty it may be little
+ * that is there, see light.c:light_rest, or not. */
 inline push_quietly()
 {
 	may_wait();
 	if
 	:: atomic {
-		yes && tail == head ->
+		yes ->
 		push();
 		store(me, A_STIRS, stirs + 1)
 	}
@@ -295,6 +296,9 @@ inline hand_new()
 	:: calls - saw < COMPANY ->
 		if
 		:: atomic { awake == WORKERS -> saw = 0 } /* all_awake */
+#ifdef NO_CALL_FENCE_WATCHED /* fault: who watches may leave just now */
+		:: atomic { awake > 0 && WATCHED -> saw = 0 }
+#endif
 		:: true ->
 #ifndef NO_CALL_FENCE
 			DRAINED(me);
@@ -401,11 +405,26 @@ inline run_fn()
 	atomic { done[pos] = 1; done_all++; pos = 0 }
 }
 
+/* place.c:ready_for_plenty, if `crowd`: what is there may be too little, while
+ * somebody watches. */
+inline look_for_items()
+{
+	if
+	:: !crowd || !WATCHED -> yes = HAS_ITEM
+	:: crowd -> yes = HAS_ITEM
+#ifdef CROWD_UNWATCHED /* fault: those who are awake may be stuck */
+	:: crowd -> yes = 0
+#else
+	:: crowd && WATCHED -> yes = 0
+#endif
+	fi
+}
+
 /* stage.c:work */
 proctype worker(byte me)
 {
 	byte pos, visits, saw, to, early;
-	bit watch, ticks, late, waited, yes, mine;
+	bit watch, ticks, late, waited, yes, mine, crowd;
 
 take:	/* queue.c:queue_take: ring.c:ring_pop */
 	if
@@ -425,11 +444,22 @@ take:	/* queue.c:queue_take: ring.c:ring_pop */
 	fi;
 	hand_last();
 	run_fn();
-	goto take;
+	if
+	:: true -> goto take
+#if WORKERS > 1
+	:: awake > 1 /* place.c:place_spare */
+#endif
+	fi;
 
 await:	/* place.c:place_await */
 	begin_watch(watch);
 	atomic { ticks = watch; visits = stirs }
+#if WORKERS > 1
+	if
+	:: awake > 1 -> crowd = 1
+	:: true
+	fi;
+#endif
 	do
 	:: true ->
 #ifdef LOOK
@@ -439,10 +469,15 @@ await:	/* place.c:place_await */
 		:: true
 		fi;
 #endif
-		/* queue.c:queue_await, wait.c:doze_off */
+		/* place.c:await_items, wait.c:doze_off */
+		look_for_items();
 		if
-		:: HAS_ITEM -> goto awoken
-		:: atomic { DRAINED(me) -> awake-- }
+		:: atomic { yes -> yes = 0 } goto awoken
+		:: atomic {
+			!yes && DRAINED(me) ->
+			awake--;
+			crowd = crowd && awake > 0
+		}
 		fi;
 		hand_look();
 #ifndef NO_LATE_LOOK
@@ -451,9 +486,10 @@ await:	/* place.c:place_await */
 		/* wait.c:wait_asleep */
 sleep:
 		atomic { DRAINED(me); waiters++ }
+		look_for_items();
 		if
-		:: HAS_ITEM -> park_retract(); break
-		:: else
+		:: atomic { yes -> yes = 0 } park_retract(); break
+		:: !yes
 		fi;
 end_asleep:
 		if
@@ -461,9 +497,10 @@ end_asleep:
 		:: atomic { (ticks || late) && tokens == 0 && TICK -> tick() }
 		fi;
 		park_retract();
+		look_for_items();
 		if
-		:: HAS_ITEM -> break
-		:: else
+		:: atomic { yes -> yes = 0 } break
+		:: !yes
 		fi;
 		if
 		:: atomic { late -> late = 0 } hand_look(); goto sleep
@@ -474,6 +511,7 @@ end_asleep:
 		atomic {
 			DRAINED(me);
 			awake++;
+			crowd = 0;
 			if
 			:: watch && stirs != visits -> visits = stirs
 			:: watch && stirs == visits ->
@@ -491,7 +529,7 @@ awoken:
 	:: atomic { watch -> watch = 0; store(me, A_WATCH, 0) }
 	:: else
 	fi;
-	atomic { ticks = 0; late = 0; visits = 0; waited = 1 }
+	atomic { ticks = 0; late = 0; visits = 0; crowd = 0; waited = 1 }
 	goto take
 }
 

@@ -32,6 +32,13 @@
  *	ALOOF		with DRAW: the source never visits
  *	WRAP		with DRAW: half as many numbers of visits there are
  *	EMIT		with DRAW: a call makes two items, and waits for room
+ *	CROWD		two are a crowd already, and what there is in the queue is always little: it is left to
+ *			who is awake, if it may be
+ *	SPARE		with PLACES 2: a thread that has run an item may fall
+ *			asleep, unless it is the last one
+ *
+ * Of the crowd nothing has a fault here: without the last one's look, or the one
+ * at `watching`, a tick comes to the same; but see hand.pml.
  *
  * Of the drawing, the second look at `watching`, the wake of a dry source's
  * thread and the last queue_chain have no fault here: without them a tick comes
@@ -80,6 +87,17 @@ byte waiters, tokens;
 /* Places and threads. */
 byte manned[THREADS]; /* 1 more than the thread */
 bit watching, asked;
+#if defined(CROWD) || defined(SPARE)
+byte idle; /* threads of the stage that sleep */
+#define FALL_ASLEEP idle++
+#define WAKE_UP	    idle--
+/* place.c:place_attended; see begin_watch */
+#define ATTENDED (watching && !BUFFERED(me, A_WATCH) && idle < PLACES)
+#else
+#define FALL_ASLEEP skip
+#define WAKE_UP	    skip
+#define ATTENDED    false
+#endif
 byte visits[THREADS]; /* of places */
 byte away[THREADS], left_home[THREADS];
 #define TAKEN 64 /* and twice the home that is there instead: even */
@@ -125,6 +143,8 @@ typedef buffer {
 buffer sb[THREADS];
 
 #define DRAINED(t) (sb[t].n == 0)
+#define BUFFERED(t, a) (sb[t].addr[0] == a || sb[t].addr[1] == a || \
+	sb[t].addr[2] == a)
 
 inline store(t, a, v)
 {
@@ -253,6 +273,23 @@ inline queue_chain()
 	ready = 0
 }
 
+/* place.c:place_wake */
+inline place_wake()
+{
+#ifdef CROWD
+	atomic {
+		DRAINED(me);
+		ready = watching
+	}
+	if
+	:: ready && idle < PLACES && !NO_MORE -> ready = 0
+	:: else -> ready = 0; queue_chain()
+	fi
+#else
+	queue_chain()
+#endif
+}
+
 /* place.c:try_man */
 inline try_man(p)
 {
@@ -312,7 +349,7 @@ inline unman_fence()
 inline place_leave()
 {
 	unman_fence();
-	queue_chain()
+	place_wake()
 }
 
 #ifdef DRAW
@@ -475,7 +512,7 @@ inline stage_make()
 				:: else
 				fi;
 				if
-				:: !quiet && waiters > 0 -> queue_chain()
+				:: !quiet && waiters > 0 -> place_wake()
 				:: else
 				fi
 #endif
@@ -580,8 +617,6 @@ inline run_fn()
 
 /* place.c:begin_watch. A thread sees its own store to `watching`, which is
  * always 0, also while it is in its buffer. */
-#define BUFFERED(t, a) (sb[t].addr[0] == a || sb[t].addr[1] == a || \
-	sb[t].addr[2] == a)
 inline begin_watch(to)
 {
 	atomic {
@@ -644,6 +679,19 @@ inline look_to_run()
 		atomic { ready = other != NONE; other = NONE; other_away = 0 }
 	:: ready || watching == 1
 	fi
+#endif
+}
+
+/* place.c:ready_for_plenty, in a crowd: what is there may be too little. */
+inline look_in_crowd()
+{
+#ifdef CROWD
+	if
+	:: crowd && watching && !BUFFERED(me, A_WATCH) && !NO_MORE -> ready = 0
+	:: else -> look_to_run()
+	fi
+#else
+	look_to_run()
 #endif
 }
 
@@ -812,6 +860,7 @@ proctype thread(byte me)
 	byte number, sweep, batch, seen[PLACES] = NONE, seen_away[PLACES];
 	byte other = NONE, other_away, visited, early;
 	bit waited, over, ready, free, watch, some, ticks, yield, way, owes, left, more, quiet;
+	bit goes, crowd;
 #ifdef DRAW
 	byte room, emit;
 #endif
@@ -848,13 +897,24 @@ source:	/* stage.c:run_source, visit.c:visit_welcome */
 	:: quiet = watching
 	:: quiet = 0
 	fi;
+	goes = quiet;
 	if
 	:: !quiet && !asked && !watching -> store(me, A_ASKED, 1)
 	:: true
 	fi;
 #endif
+#ifdef CROWD
+	if
+	:: !goes -> quiet = ATTENDED
+	:: true
+	fi;
+#endif
 	stage_make();
 	left = 0;
+	if
+	:: owes && !goes -> owes = 0; place_wake()
+	:: else
+	fi;
 	if
 	:: more && !owes -> atomic { place = w; w = NONE; more = 0 } goto work
 	:: else
@@ -948,13 +1008,21 @@ rest:	/* place.c:place_await, of a source */
 		fi;
 		assert(!runs[home] && made[home] < ITEMS);
 		runs[home] = 1;
-		quiet = watching
+		quiet = watching;
+		goes = quiet
 	}
 	if
 	:: !quiet && !asked -> store(me, A_ASKED, 1)
 	:: !quiet
 	:: else
 	fi;
+#if defined(CROWD) && defined(DIRECT)
+	/* What takes long is not visited, be it watched. */
+	if
+	:: atomic { ATTENDED -> quiet = 1; goes = 0 }
+	:: true
+	fi;
+#endif
 
 make:	/* item.c:items_source: a call, which may wait */
 #ifdef ECHO
@@ -975,7 +1043,7 @@ make:	/* item.c:items_source: a call, which may wait */
 	fi;
 	/* item.c:tell: without a fence, while the store may be in the buffer */
 	if
-	:: !quiet && waiters > 0 -> queue_chain()
+	:: !quiet && waiters > 0 -> place_wake()
 	:: else
 	fi;
 	if
@@ -984,6 +1052,11 @@ make:	/* item.c:items_source: a call, which may wait */
 	fi;
 	runs[home] = 0;
 	atomic { batch = 0; quiet = 0 }
+	if
+	:: owes && !goes -> owes = 0; place_wake()
+	:: else
+	fi;
+	goes = 0;
 	if
 	:: !owes -> goto sourced
 	:: owes && !more -> owes = 0; queue_chain(); goto sourced
@@ -1046,7 +1119,7 @@ swept:
 	fi;
 	come_home();
 	if
-	:: left -> left = 0; queue_chain()
+	:: left -> left = 0; place_wake()
 	:: else
 	fi;
 	/* Whoever has another home now goes on there; more is the old one's. */
@@ -1078,7 +1151,10 @@ take:	/* stage.c:take */
 		fi
 	:: else
 	fi;
-	pass_on();
+	if
+	:: waited -> waited = 0; place_wake()
+	:: else
+	fi;
 	if
 	:: over -> over = 0; goto leave
 	:: else
@@ -1086,6 +1162,13 @@ take:	/* stage.c:take */
 	/* stage.c:run_items */
 	run_fn();
 	assert(!owes);
+#ifdef SPARE
+	/* place.c:place_spare */
+	if
+	:: idle + 1 < PLACES -> place_leave(); goto await
+	:: true
+	fi;
+#endif
 	/* place.c:place_yield */
 	if
 	:: asked && !NO_MORE ->
@@ -1124,7 +1207,7 @@ draw:	/* visit.c:visit_source */
 	more = 1;
 	do
 	:: batch < BATCHES && more && ROOM > 0 ->
-		atomic { batch++; quiet = 1 }
+		atomic { batch++; quiet = 1; goes = 1 }
 		stage_make()
 	:: else -> break
 	od;
@@ -1134,8 +1217,9 @@ draw:	/* visit.c:visit_source */
 	owes = 0;
 #endif
 drawn:
+	goes = 0;
 	come_home();
-	queue_chain();
+	place_wake();
 	if
 	:: IS_SOURCE(home) || left -> left = 0; goto work
 	:: else
@@ -1146,6 +1230,9 @@ await:	/* place.c:place_await */
 	if
 	:: yield -> way = 1
 	:: else -> waited = 1; begin_watch(watch)
+#ifdef CROWD
+		crowd = idle + 1 < PLACES
+#endif
 	fi;
 	atomic {
 		NOTE_VISITS;
@@ -1159,30 +1246,37 @@ await:	/* place.c:place_await */
 	do
 	:: true ->
 again_await:
-		/* queue.c:queue_await */
-		atomic { DRAINED(me); waiters++ }
+		/* place.c:await_items */
+		atomic {
+			DRAINED(me);
+			waiters++;
+			FALL_ASLEEP
+#ifdef CROWD
+			; crowd = crowd && idle < PLACES
+#endif
+		}
 		if
 		:: yield -> ready = NO_MORE
-		:: else -> look_to_run()
+		:: else -> look_in_crowd()
 		fi;
 		if
-		:: ready -> ready = 0; park_retract(); break
+		:: atomic { ready -> ready = 0; WAKE_UP } park_retract(); break
 		:: else
 		fi;
 		if
-		:: atomic { tokens > 0 && DRAINED(me) -> tokens-- } break
+		:: atomic { tokens > 0 && DRAINED(me) -> tokens--; WAKE_UP } break
 		:: ticks && tokens == 0 && TICK -> tick()
 		fi;
 		park_retract();
 		if
 		:: yield -> ready = NO_MORE
-		:: else -> look_to_run()
+		:: else -> look_in_crowd()
 		fi;
 		if
-		:: ready -> ready = 0; break
+		:: atomic { ready -> ready = 0; WAKE_UP } break
 		:: else
 		fi;
-		yield = 0;
+		atomic { WAKE_UP; yield = 0; crowd = 0 }
 		/* One tick before a long sleep, and after the end of the watch. */
 		if
 		:: !watch -> ticks = 0; NOTE_VISITS; goto again_await
@@ -1223,7 +1317,7 @@ again_await:
 		some = 0;
 		NOTE_VISITS
 	od;
-	atomic { ticks = 0; yield = 0; visited = 0; UNSEE }
+	atomic { ticks = 0; yield = 0; visited = 0; crowd = 0; UNSEE }
 	if
 	:: watch -> watch = 0; OUT(watching, A_WATCH, 0)
 	:: else
@@ -1247,7 +1341,7 @@ again_await:
 #endif
 	/* stage.c:run_items: a wake that came meanwhile is passed on */
 	if
-	:: way -> way = 0; queue_chain()
+	:: way -> way = 0; place_wake()
 	:: else
 	fi;
 	if
@@ -1291,7 +1385,7 @@ leave:	/* stage.c:finish, place_keep */
 #ifndef NO_KEEP_CHAIN
 		waited = 1;
 #endif
-		atomic { DRAINED(me); waiters++ }
+		atomic { DRAINED(me); waiters++; FALL_ASLEEP }
 		if
 		:: manned[home] == 0 -> park_retract()
 		:: manned[home] != 0 ->
@@ -1299,7 +1393,8 @@ leave:	/* stage.c:finish, place_keep */
 			:: atomic { tokens > 0 && DRAINED(me) -> tokens-- }
 			:: tokens == 0 && TICK -> tick(); park_retract()
 			fi
-		fi
+		fi;
+		WAKE_UP
 	od;
 	pass_on();
 	atomic {

@@ -4,7 +4,8 @@
 #   make bench QUICK=1	the same within five minutes
 #   make bench W="W1 W2" PEERS="tbb go" ROUNDS=9
 #   make bench-deps	install the peers that Debian has
-#   make bench-report	write RESULTS.md from the last run
+#   make bench-curve	over 1, 2, 4, ... workers, into curve.jsonl
+#   make bench-report	write RESULTS.md from the last run, and the curve
 #   make bench-instructions	W1's instructions per item, against the record
 #
 # A peer whose package is not installed is left out, and the driver says so.
@@ -106,9 +107,15 @@ BENCH_SHORT := --quick --rounds 1 --peers mutex-inside --results short.jsonl \
 bench-short: $(addprefix $(BENCH)/,serial leat mutex-inside)
 	@$(RUN) 'tests/bench/bench.py --build $(BENCH) $(BENCH_SHORT)'
 
+CURVE	:= tests/bench/curve.jsonl
+bench-curve: bench-programs
+	@/usr/bin/python3 tests/bench/bench.py --build $(BENCH) \
+		--workloads curve --peers 'mutex-inside go-hand tbb moodycamel' \
+		--results $(CURDIR)/$(CURVE)
+
 bench-report:
 	@/usr/bin/python3 tests/bench/report.py $(BENCH)/results.jsonl \
-		>tests/bench/RESULTS.md
+		$(CURVE) >tests/bench/RESULTS.md
 	@sed -n '/beside/,/^$$/p; /^|/p' tests/bench/RESULTS.md | head -30
 
 # As valgrind slows it down, so does its clock.
@@ -124,5 +131,5 @@ bench-instructions: $(BENCH)/leat-slowed
 bench-deps:
 	@.ci/deps $(DEPS_BENCH)
 
-.PHONY: bench bench-programs bench-deps bench-instructions bench-report \
+.PHONY: bench bench-curve bench-programs bench-deps bench-instructions bench-report \
 	bench-short

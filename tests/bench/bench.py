@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import json
 import os
+import platform
 import resource
 import select
 import shutil
@@ -505,6 +506,32 @@ def chosen(options):
     return there
 
 
+def first_line(path, start):
+    with open(path) as file:
+        for line in file:
+            if line.startswith(start):
+                return line.split(":", 1)[1].strip()
+    return "unknown"
+
+
+def said(*argv):
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return (done.stdout.splitlines() or ["unknown"])[0].strip()
+
+
+def machine():
+    """What it was run on, and what."""
+    return [f"{first_line('/proc/cpuinfo', 'model name')}, "
+            f"{os.cpu_count()} processors, {platform.machine()}, "
+            f"{first_line('/proc/meminfo', 'MemTotal')} of memory",
+            f"Linux {platform.release().split('-')[0]}, "
+            f"{said('gcc', '--version')}",
+            f"commit {said('git', 'rev-parse', '--short', 'HEAD')}"]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--build", default="build/bench")
@@ -525,6 +552,7 @@ def main():
     usual = USUAL if options.quick else USUAL + ["break-even"]
     failed = False
     with open(os.path.join(options.build, options.results), "w") as out:
+        print(json.dumps({"machine": machine()}), file=out, flush=True)
         for name, group in rows(options.quick).items():
             if name not in (wanted or usual):
                 continue

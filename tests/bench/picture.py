@@ -21,7 +21,7 @@ def curves(path):
         records = [json.loads(line) for line in file]
     found = {}
     for r in records:
-        if r["workload"] == "W2" and r.get("to_serial"):
+        if r.get("workload") == "W2" and r.get("to_serial"):
             work = r["median"] / r["to_serial"]
             percent = 100 / r["workers"] / r["to_serial"]
             found.setdefault(r["name"], []).append((work, percent))

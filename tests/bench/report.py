@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""report.py RESULTS: writes a page about a run of the benchmark: the machine,
-leat's figures beside their bars (those above first), and all systems."""
+"""report.py RESULTS CURVE: writes a page about a run of the benchmark: the
+machine, leat's figures beside their bars (those above first), and all systems;
+and about one over more and more workers, on a machine that has processors for
+them."""
 
 import json
-import platform
-import subprocess
 import sys
 
 SERIAL, LEAT, INSIDE = "serial", "leat", "mutex-inside"
@@ -42,9 +42,13 @@ BARS = [
 class Results:
     def __init__(self, path):
         self.rows = {}  # (workload, title): {system: record}
+        self.machine = []
         with open(path) as file:
             for line in file:
                 r = json.loads(line)
+                if "machine" in r:
+                    self.machine = r["machine"]
+                    continue
                 row = self.rows.setdefault((r["workload"], r["row"]), {})
                 row[r["system"]] = r
 
@@ -100,27 +104,6 @@ def bars(results):
         yield line
 
 
-def first_line(path, start):
-    with open(path) as file:
-        for line in file:
-            if line.startswith(start):
-                return line.split(":", 1)[1].strip()
-    return "unknown"
-
-
-def said(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True)
-    return (done.stdout.splitlines() or [""])[0].strip()
-
-
-def machine():
-    yield f"* {first_line('/proc/cpuinfo', 'model name')}, " \
-          f"{said('nproc')} processors, {platform.machine()}, " \
-          f"{first_line('/proc/meminfo', 'MemTotal')} of memory"
-    yield f"* Linux {platform.release().split('-')[0]}, {said('gcc', '--version')}"
-    yield f"* commit {said('git', 'rev-parse', '--short', 'HEAD')}"
-
-
 def group(workload, row):
     """A table of one row of a workload: all systems."""
     yield "| system | median | min | max | x serial | x leat | cpu |"
@@ -135,7 +118,45 @@ def group(workload, row):
             yield f"| {r['name']} | {' | '.join(cells)} |"
 
 
-def page(results):
+def spread(name, rows):
+    """A table of a workload by the number of workers: the medians of all
+    systems, and what leat uses of the processors."""
+    yield f"| {name} | {' | '.join(str(n) for n in rows)} |"
+    yield "|---" * (1 + len(rows)) + "|"
+
+    def line(title, value):
+        cells = [value(n, row) for n, row in rows.items()]
+        return f"| {title} | {' | '.join(figure(x) for x in cells)} |"
+
+    for system, record in next(iter(rows.values())).items():
+        yield line(record["name"],
+                   lambda n, row, s=system: row.get(s, {}).get("median"))
+    yield line("leat, processor time",
+               lambda n, row: row[LEAT].get("cpu ns"))
+    if name.startswith("W2"):
+        yield line("leat, % of the ideal",
+                   lambda n, row: 100 / ratio(row, SERIAL) / n)
+
+
+def curve(results):
+    """The rows over 1, 2, 4, ... workers."""
+    names = {}
+    for (workload, title), row in results.rows.items():
+        if workload == "curve":
+            workers = next(iter(row.values()))["workers"]
+            names.setdefault(title.rsplit(", ", 1)[0], {})[workers] = row
+    yield "\n## More workers\n"
+    yield "ns per item, by the number of workers (of the queue: of producers, " \
+          "and of"
+    yield "consumers). From another machine, by `make bench-curve` there."
+    yield ""
+    yield from (f"* {line}" for line in results.machine)
+    for name, rows in names.items():
+        yield ""
+        yield from spread(name, rows)
+
+
+def page(results, more):
     yield "# What was measured"
     yield ""
     yield "Written by `make bench-report` after `make bench`. How it is " \
@@ -144,12 +165,13 @@ def page(results):
           "of all threads per"
     yield "item (W8: in all); it holds also where others used the machine."
     yield ""
-    yield from machine()
+    yield from (f"* {line}" for line in results.machine)
     yield from warning(results)
     yield ""
     yield "## leat beside its bars"
     yield ""
     yield from bars(results)
+    yield from curve(more)
     for (workload, title), row in results.rows.items():
         some = next(iter(row.values()))
         yield f"\n## {workload}: {title}\n"
@@ -173,7 +195,7 @@ def warning(results):
 
 
 def main():
-    print("\n".join(page(Results(sys.argv[1]))))
+    print("\n".join(page(Results(sys.argv[1]), Results(sys.argv[2]))))
 
 
 if __name__ == "__main__":

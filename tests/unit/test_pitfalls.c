@@ -327,7 +327,8 @@ TEST(pitfalls, idle_chains_close_at_once)
 
 	for (int round = 0; round < 200; round++)
 		cr_assert_eq(leat_close(wide(0)), 0);
-	cr_assert_leq(leat_now() - from, 10 * LEAT_S);
+	/* A sanitizer takes most of it to make 1,800 threads. */
+	cr_assert_leq(leat_now() - from, (SANITIZER ? 60 : 10) * LEAT_S);
 }
 
 struct shut {

@@ -45,11 +45,11 @@ static void set_wake_at(leat_queue *q)
 	store_relaxed(&q->ring.high, capacity);
 }
 
-int queue_await(leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w)
+static int await_items(leat_queue *q, struct wait *w)
 {
-	if (wait_awake(w, &q->patient_out, ready, ctx))
+	if (wait_awake(w, &q->patient_out, queue_ready_to_take, q))
 		return 0;
-	return wait_asleep(w, &q->not_empty, ready, ctx);
+	return wait_asleep(w, &q->not_empty, queue_ready_to_take, q);
 }
 
 int queue_await_room(leat_queue *q, struct wait *w)
@@ -195,7 +195,7 @@ int queue_pop(
 		rc = queue_take(q, items, max, n, &pos);
 		if (rc != -EAGAIN || deadline == 0)
 			break;
-		rc = queue_await(q, queue_ready_to_take, q, &w);
+		rc = await_items(q, &w);
 		if (rc < 0)
 			break;
 		waited = true;

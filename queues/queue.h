@@ -69,16 +69,15 @@ int queue_pop(
 	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline);
 
 /*
- * queue_await waits until `ready` says so, or a wake comes; then it returns 0.
- * -ETIMEDOUT at the deadline. Who has awaited calls queue_chain once it has
- * taken, or if it does not take, so that a wake is passed on; so does who has
- * pushed with queue_put_quietly.
+ * queue_chain wakes a consumer if there is something to take. Who has waited
+ * for items calls it once it has taken, or if it does not take, so that a wake
+ * is passed on; so does who has pushed with queue_put_quietly.
  */
-int queue_await(
-	leat_queue *q, bool (*ready)(void *), void *ctx, struct wait *w);
 void queue_chain(leat_queue *q);
 
-/* queue_await_room and queue_chain_room are the same for who pushes. */
+/* queue_await_room waits until there is room, or a wake comes; then it returns
+ * 0. -ETIMEDOUT at the deadline. queue_chain_room is queue_chain for who
+ * pushes. */
 int queue_await_room(leat_queue *q, struct wait *w);
 void queue_chain_room(leat_queue *q);
 

@@ -242,7 +242,7 @@ size_t ring_pop(
 		}
 		if (k > 0)
 			back_off(&wait);
-		else if (k == 0 && load_relaxed(&r->head) == pos)
+		else if (load_relaxed(&r->head) == pos)
 			return 0;
 	}
 }

@@ -29,19 +29,26 @@ bool light_work(const struct stage *s, size_t n)
 	return ns != 0 && ns * n <= VISIT_NS;
 }
 
-bool light_room(const leat_queue *q)
+static bool has_room(const leat_queue *q, uint64_t depth)
 {
-	uint64_t depth = queue_depth(q);
-
 	return depth <= q->ring.capacity / 2 ||
 	       depth + 2 * GRAIN_MAX <= q->ring.capacity;
 }
 
-bool light_rest(const struct stage *s, const leat_queue *q)
+bool light_room(const leat_queue *q)
 {
-	return light_crowd(s) &&
-	       queue_depth(q) * load_relaxed(&s->least_ns) < WAKE_NS &&
-	       light_room(q);
+	return has_room(q, queue_depth(q));
+}
+
+bool light_rest(const struct stage *s, leat_queue *q)
+{
+	uint64_t depth;
+
+	if (!light_crowd(s) || queue_over(q))
+		return false;
+	depth = queue_depth(q);
+	return depth * load_relaxed(&s->least_ns) < WAKE_NS &&
+	       has_room(q, depth);
 }
 
 bool light_source(const leat_worker *w)

@@ -102,7 +102,7 @@ void place_wake(const struct stage *s, leat_queue *q)
 {
 	if (light_rest(s, q)) {
 		fence_full();
-		if (place_attended(s) && !queue_over(q))
+		if (place_attended(s))
 			return;
 	}
 	queue_chain(q);
@@ -268,9 +268,8 @@ static bool ready_for_plenty(void *home)
 {
 	const leat_worker *w = home;
 	const struct stage *s = w->stage;
-	leat_queue *q = stage_input(w);
 
-	if (light_rest(s, q) && place_watched(s) && !queue_over(q))
+	if (light_rest(s, stage_input(w)) && place_watched(s))
 		return false;
 	return ready_to_run(home);
 }

@@ -541,7 +541,7 @@ retry:
 		goto give
 	}
 
-no_credit: /* queue.c:queue_await */
+no_credit: /* queue.c:await_items */
 	waited = 1;
 	park_announce(me);
 	/* queue.c:queue_ready_to_take: two loads. */

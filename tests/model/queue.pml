@@ -882,7 +882,7 @@ none:	/* queue.c:queue_take; the head is one's own when one is alone */
 		:: else
 		fi
 	}
-	/* queue.c:queue_await, wait.c:wait_asleep */
+	/* queue.c:await_items, wait.c:wait_asleep */
 #ifdef LOOK_FIRST
 	look_for_items(ready);
 #endif

@@ -585,7 +585,7 @@ inline queue_take()
 	fi
 }
 
-/* Who has waited, however stage.c:take or place.c:place_keep ends. */
+/* Who has waited in place.c:place_keep, or for a home that is a source now. */
 inline pass_on()
 {
 	if

@@ -300,7 +300,7 @@ wait:	/* passed.c:stage_idle */
 	fence(me);
 #endif
 	moved(me);
-	/* queue.c:queue_await, or until what is held is due */
+	/* place.c:await_items, or until what is held is due */
 	if
 	:: head < tail || ended
 	:: held > 0 ->

@@ -16,6 +16,25 @@ struct crowd {
 	uint64_t made, got, sum;
 };
 
+/* before is for who makes a number, meet for who gets it. */
+static void before(const struct crowd *c, uint64_t i)
+{
+	if (c->step > 0 && i % c->step == 1)
+		await_at_least(&c->begun, i / c->step);
+}
+
+static void meet(struct crowd *c, uint64_t i)
+{
+	if (c->step == 0)
+		return;
+	if (i % c->step == 0) {
+		count_up(&c->begun);
+		await_at_least(&c->released, i / c->step);
+	} else if (i % c->step == 1 && i > 1) {
+		count_up(&c->released);
+	}
+}
+
 static int make(void *in, void **out, leat_worker *w)
 {
 	struct crowd *c = leat_arg(w);
@@ -24,8 +43,7 @@ static int make(void *in, void **out, leat_worker *w)
 	(void)in;
 	if (i > c->n)
 		return LEAT_END;
-	if (c->step > 0 && i % c->step == 1)
-		await_at_least(&c->begun, i / c->step);
+	before(c, i);
 	c->made = i;
 	*out = item_raw(i);
 	return 0;
@@ -37,14 +55,7 @@ static int go_through(void *in, void **out, leat_worker *w)
 	uint64_t i = (uintptr_t)in;
 
 	*out = in;
-	if (c->step == 0)
-		return 0;
-	if (i % c->step == 0) {
-		count_up(&c->begun);
-		await_at_least(&c->released, i / c->step);
-	} else if (i % c->step == 1 && i > 1) {
-		count_up(&c->released);
-	}
+	meet(c, i);
 	return 0;
 }
 
@@ -118,12 +129,7 @@ static int call(void *in, void *out, leat_worker *w)
 
 	(void)w;
 	*(uint64_t *)out = i;
-	if (i % calls.step == 0) {
-		count_up(&calls.begun);
-		await_at_least(&calls.released, i / calls.step);
-	} else if (i % calls.step == 1 && i > 1) {
-		count_up(&calls.released);
-	}
+	meet(&calls, i);
 	return 0;
 }
 
@@ -140,8 +146,7 @@ TEST(crowd, a_fans_call_may_wait_for_one_that_is_made_later)
 	calls = (struct crowd){.n = STUCK * LIGHT + 1, .step = LIGHT};
 	cr_assert_eq(leat_fan_open(&f, &opts), 0);
 	for (uint64_t i = 1; i <= calls.n; i++) {
-		if (i % LIGHT == 1)
-			await_at_least(&calls.begun, i / LIGHT);
+		before(&calls, i);
 		cr_assert_eq(leat_call(f, leat_u64(i), NULL, 0), 0);
 	}
 	cr_assert_eq(leat_fan_wait(f), 0);

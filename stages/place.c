@@ -175,6 +175,7 @@ static bool take_over(struct thread *t, struct thread *other, uint64_t away)
 
 	if (!cas(&other->away, &away, (uint64_t)(uintptr_t)t->home))
 		return false;
+	stage_account_home(t);
 	t->home = (leat_worker *)(uintptr_t)theirs;
 	stage_name(t);
 	return true;

@@ -73,6 +73,21 @@ static void adapt(leat_worker *w, size_t n, uint64_t elapsed)
 	store_relaxed(&w->grain, fit < 1 ? 1 : fit);
 }
 
+/* Waits are the home's, where another thread may be by now. */
+static void account_waits(struct tally *t, struct thread *me)
+{
+	fetch_add(&t->blocked_in_ns, me->in.spent);
+	fetch_add(&t->blocked_out_ns, me->out.spent);
+	me->in.spent = 0;
+	me->out.spent = 0;
+}
+
+void stage_account_home(struct thread *t)
+{
+	account_waits(&t->home->tally, t);
+	t->clock = leat_now();
+}
+
 /* Time not spent waiting was busy. */
 void stage_account(leat_worker *w, size_t n)
 {
@@ -84,12 +99,8 @@ void stage_account(leat_worker *w, size_t n)
 
 	elapsed = elapsed > waited ? elapsed - waited : 0;
 	me->clock = now;
-	if (unlikely(waited != 0)) {
-		add_owned(&t->blocked_in_ns, me->in.spent);
-		add_owned(&t->blocked_out_ns, me->out.spent);
-		me->in.spent = 0;
-		me->out.spent = 0;
-	}
+	if (unlikely(waited != 0))
+		account_waits(t, me);
 	add_owned(&t->busy_ns, elapsed);
 	if (n == 0)
 		return;
@@ -128,6 +139,13 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 	return rc;
 }
 
+/* account_wait: a wait is that of the place where it was, not of the next. */
+static void account_wait(leat_worker *w)
+{
+	if (unlikely(w->thread->in.spent + w->thread->out.spent > 0))
+		stage_account(w, 0);
+}
+
 /* Where workers are in each other's way, that is not the items' time: else they
  * would seem to be worth a thread because there are too many. */
 void stage_run(leat_worker *w, size_t n, uint64_t pos)
@@ -139,6 +157,7 @@ void stage_run(leat_worker *w, size_t n, uint64_t pos)
 	w->thread->quiet = true;
 	outputs_give(w, pos + n);
 	w->thread->quiet = false;
+	account_wait(w);
 }
 
 /* take_at is one try to take, in a place that the thread runs. */
@@ -156,13 +175,6 @@ static int take_at(leat_worker *w, size_t *n, uint64_t *pos)
 		rc = -EAGAIN;
 	}
 	return rc;
-}
-
-/* account_wait: a wait is the home's, not that of a place visited next. */
-static void account_wait(leat_worker *w)
-{
-	if (w->thread->in.spent > 0)
-		stage_account(w, 0);
 }
 
 /*
@@ -237,6 +249,7 @@ bool stage_make(leat_worker *w, size_t *n)
 	w->thread->quiet = false;
 	stage_account(w, *n);
 	outputs_give(w, 0);
+	account_wait(w);
 	if (!more)
 		store_release(&w->dry, 1);
 	return more;

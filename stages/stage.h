@@ -22,7 +22,8 @@
 #define HELD_MAX  64	 /* items that wait to be retried, by worker */
 #define SHY	  64	 /* full queues, after a visit that was blocked */
 
-/* What a worker has counted. It alone writes; anybody may read. */
+/* What a worker has counted. It alone writes, but for the time blocked, which
+ * others may add to; anybody may read. */
 struct tally {
 	uint64_t taken, done, dropped, failed, cancelled;
 	uint64_t retried, gave, freed;
@@ -170,6 +171,10 @@ void *stage_main(void *thread);
 
 /* stage_account closes a batch of n items in a place, on its thread. */
 void stage_account(leat_worker *w, size_t n);
+
+/* stage_account_home: what the thread waited was for its home, which it does
+ * not run now, and is to leave. */
+void stage_account_home(struct thread *t);
 
 /* stage_take fills the thread's batch and sets *n and *pos. Returns as
  * queue_take does; unless it is 0, stage_idle is due. */

@@ -108,6 +108,7 @@ TEST(visit, light_chains_are_visited_and_give_the_serial_result)
 /*
  * Now and then the last row waits for an item that the source is yet to make:
  * if the source's own thread is the visitor, another must go on in its place.
+ * What that one has waited before was not in the source, which has no input.
  */
 static int wait_for_source(void *in, void **out, leat_worker *w)
 {
@@ -127,7 +128,12 @@ TEST(visit, a_visited_function_may_wait_for_an_earlier_stage)
 		struct light l = {.n = N};
 		leat_chain *c = light_chain(
 			&l, 1, 0, round % 2 ? 1024 : 64, wait_for_source);
+		leat_counts s[4];
 
+		chain_rest(c);
+		leat_stats(c, s, 4);
+		cr_assert_eq(s[0].blocked_in_ns, 0);
+		cr_assert_eq(s[3].blocked_out_ns, 0);
 		cr_assert_eq(chain_close(c), 0);
 		cr_assert_eq(l.waited, N / 1000 - 1);
 		cr_assert_eq(l.sum, (uint64_t)N * (N + 1) / 2);

@@ -211,7 +211,7 @@ static void histories(leat_queue_opts opts, int n)
 {
 	uint64_t seed = 20261;
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < FEWER(n); i++) {
 		struct history h = {.clock = 0};
 
 		opts.capacity = h.capacity = 1 + next_random(&seed) % 3;

@@ -323,11 +323,9 @@ static leat_chain *wide(uint64_t results)
 
 TEST(pitfalls, idle_chains_close_at_once)
 {
-	/* Nearly all of a sanitizer's time goes into making the threads. */
-	int rounds = SANITIZER ? 50 : 200;
 	uint64_t from = leat_now();
 
-	for (int round = 0; round < rounds; round++)
+	for (int round = 0; round < FEWER(200); round++)
 		cr_assert_eq(leat_close(wide(0)), 0);
 	cr_assert_leq(leat_now() - from, 10 * LEAT_S);
 }
@@ -361,7 +359,7 @@ static void shut_body(void *arg, size_t i)
 
 TEST(pitfalls, cancel_misses_no_wake_up_wherever_threads_sleep)
 {
-	for (uint64_t round = 0; round < 200; round++) {
+	for (uint64_t round = 0; round < FEWER(200); round++) {
 		struct shut s = {.c = wide(2), .until = round};
 
 		with_threads(5, shut_body, &s);

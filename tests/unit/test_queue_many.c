@@ -96,7 +96,7 @@ static void crowds(size_t producers, size_t consumers, uint64_t items)
 	{
 		struct crowd crowd = {.producers = producers,
 			.consumers = consumers,
-			.each = items / producers,
+			.each = FEWER(items) / producers,
 			.bulk = bulks[b]};
 
 		crowd_run(crowd, capacities[c], true);
@@ -179,7 +179,7 @@ static void play(void *arg, size_t i)
 TEST(queue_many, ping_pong)
 {
 	leat_queue_opts one = {.capacity = 1};
-	struct ping p = {.n = 30000};
+	struct ping p = {.n = FEWER(30000)};
 
 	for (uint32_t promise = 0; promise < 2; promise++) {
 		one.producers = one.consumers = promise;
@@ -282,7 +282,7 @@ static void cancel_body(void *arg, size_t i)
 
 TEST(queue_many, cancel_at_any_moment_frees_each_item_once)
 {
-	for (uint64_t round = 0; round < 100; round++) {
+	for (uint64_t round = 0; round < FEWER(100); round++) {
 		leat_queue_opts opts = {
 			.capacity = 1 + round % 7, .free_item = item_free};
 		struct ending e = {.wait = round * 10};

@@ -235,7 +235,7 @@ TEST(queue_waits, items_pushed_at_once_get_all_parked_consumers_going)
 {
 	void *items[8] = {0};
 
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < FEWER(200); round++) {
 		struct waiters w = {.q = open_queue(8)};
 
 		park_consumers(&w, 8);
@@ -246,7 +246,7 @@ TEST(queue_waits, items_pushed_at_once_get_all_parked_consumers_going)
 
 TEST(queue_waits, room_made_at_once_gets_all_parked_producers_going)
 {
-	for (int round = 0; round < 200; round++) {
+	for (int round = 0; round < FEWER(200); round++) {
 		struct waiters w = {.q = open_queue(8)};
 		void *items[8];
 		size_t n;

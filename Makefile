@@ -228,7 +228,7 @@ coverage:
 	@rm -rf $(BUILD)/cov
 	+@$(variant) BUILD=$(BUILD)/cov \
 		SAN='-O0 --coverage -fprofile-update=atomic' \
-		tier TIER='$(COVERING) fault-some'
+		tier TIER='$(COVERING) $(TESTS_FAULT)'
 	@gcovr --root . --object-directory $(BUILD)/cov \
 		--filter 'queues/' --filter 'stages/' --print-summary \
 		--fail-under-line 95 --txt $(BUILD)/cov/report.txt || \

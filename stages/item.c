@@ -240,50 +240,58 @@ static inline void free_plain(
 	}
 }
 
+/* has_places: for an output of each of n items; a sink has none. */
+static bool has_places(const leat_worker *w, size_t n)
+{
+	return w->cap_out - w->n_out >= n;
+}
+
 /*
- * run_plain is for a row without retries, from the i-th item of the batch on. A
- * sink has no places for outputs, so its cap_out is 0. `how` is 0, or LEAT_DROP
- * alone, when there is nothing odd about the attempt.
+ * run_plain is for a row without retries, from the i-th item of the batch on.
+ * `how` is 0, or LEAT_DROP alone, when there is nothing odd about the attempt:
+ * then it has emitted nothing, and the places for outputs are where they were.
  */
 static void run_plain(leat_worker *w, size_t i)
 {
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;
 	leat_fn fn = w->stage->row.fn;
-	void *const *batch = w->thread->batch;
-	uint64_t pos = w->pos;
-	size_t n = w->n;
-	uint64_t done = n - i;
+	void *const *at = w->thread->batch + i;
+	void *const *end = w->thread->batch + w->n;
+	void **out = w->out + w->n_out;
+	bool places = has_places(w, w->n - i);
+	uint64_t done = w->n - i;
 
-	for (; i < n; i++) {
-		void *in = batch[i];
+	for (w->view.seq = w->pos + i; at < end; at++, w->view.seq++) {
+		void *made;
 		uint32_t how;
 		int rc;
 
-		w->in = in;
-		w->view.seq = pos + i;
+		w->in = *at;
 		if (chain_halted(c)) {
-			item_cancel(w, in);
+			item_cancel(w, w->in);
 			done--;
 			continue;
 		}
 		w->made = NULL;
-		rc = fn(in, &w->made, w);
+		rc = fn(w->in, &w->made, w);
 		how = (uint32_t)rc | w->odd;
-		if (likely(how == 0 && w->n_out < w->cap_out)) {
-			void *out = w->made;
-
-			w->out[w->n_out++] = out;
-			free_plain(w, free_in, in, out);
-		} else if (how == 0 && w->cap_out == 0 && w->made == NULL) {
-			free_plain(w, free_in, in, NULL);
-		} else if (how == LEAT_DROP && w->made == NULL) {
+		made = w->made;
+		if (likely(how == 0) && likely(places)) {
+			*out++ = made;
+			w->n_out++;
+			free_plain(w, free_in, w->in, made);
+		} else if (how == 0 && w->cap_out == 0 && made == NULL) {
+			free_plain(w, free_in, w->in, NULL);
+		} else if (how == LEAT_DROP && made == NULL) {
 			add_owned(&w->tally.dropped, 1);
 			done--;
-			free_plain(w, free_in, in, NULL);
+			free_plain(w, free_in, w->in, NULL);
 		} else {
-			settle(w, in, w->made, rc);
+			settle(w, w->in, made, rc);
 			done--;
+			out = w->out + w->n_out;
+			places = has_places(w, (size_t)(end - at) - 1);
 		}
 	}
 	w->in = w;

@@ -14,9 +14,14 @@ int pool_init(struct pool *p, size_t n)
 	rc = -pthread_mutex_init(&p->lock, NULL);
 	if (rc < 0)
 		goto no_lock;
-	rc = -pthread_cond_init(&p->moved, NULL);
+	rc = -pthread_cond_init(&p->came, NULL);
+	if (rc < 0)
+		goto no_came;
+	rc = -pthread_cond_init(&p->opened, NULL);
 	if (rc == 0)
 		return 0;
+	pthread_cond_destroy(&p->came);
+no_came:
 	pthread_mutex_destroy(&p->lock);
 no_lock:
 	free(p->thread);
@@ -36,7 +41,8 @@ void pool_fini(struct pool *p)
 	if (p->thread == NULL)
 		return;
 	pool_join(p);
-	pthread_cond_destroy(&p->moved);
+	pthread_cond_destroy(&p->opened);
+	pthread_cond_destroy(&p->came);
 	pthread_mutex_destroy(&p->lock);
 	free(p->thread);
 }
@@ -77,11 +83,11 @@ int pool_release(struct pool *p, int code)
 {
 	pthread_mutex_lock(&p->lock);
 	while (p->arrived < p->n)
-		pthread_cond_wait(&p->moved, &p->lock);
+		pthread_cond_wait(&p->came, &p->lock);
 	if (code == 0)
 		code = p->code;
 	p->open = code == 0 ? 1 : -1;
-	pthread_cond_broadcast(&p->moved);
+	pthread_cond_broadcast(&p->opened);
 	pthread_mutex_unlock(&p->lock);
 	return code;
 }
@@ -94,9 +100,9 @@ int pool_arrive(struct pool *p, int code)
 	p->arrived++;
 	if (p->code == 0)
 		p->code = code;
-	pthread_cond_broadcast(&p->moved);
+	pthread_cond_signal(&p->came);
 	while (p->open == 0)
-		pthread_cond_wait(&p->moved, &p->lock);
+		pthread_cond_wait(&p->opened, &p->lock);
 	open = p->open;
 	pthread_mutex_unlock(&p->lock);
 	return open == 1 ? 0 : -ECANCELED;

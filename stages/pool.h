@@ -12,12 +12,13 @@
 
 struct pool {
 	pthread_t *thread;
-	size_t n;	      /* threads started */
-	pthread_mutex_t lock; /* of what follows */
-	pthread_cond_t moved;
-	size_t arrived; /* threads at the gate */
-	int code;	/* the first failure of an opening step */
-	int open;	/* 0 shut, 1 pass, -1 turn back */
+	size_t n;	       /* threads started */
+	pthread_mutex_t lock;  /* of what follows */
+	pthread_cond_t came;   /* arrived has changed: for pool_release */
+	pthread_cond_t opened; /* open has: for the threads at the gate */
+	size_t arrived;	       /* threads at the gate */
+	int code;	       /* the first failure of an opening step */
+	int open;	       /* 0 shut, 1 pass, -1 turn back */
 };
 
 typedef void *pool_main(void *arg);

@@ -98,7 +98,7 @@ TEST(crowd, many_workers_with_little_to_do_give_the_serial_result)
 
 	EACH(w, workers) EACH(q, queues)
 	{
-		struct crowd c = {.n = 20 * LIGHT};
+		struct crowd c = {.n = FEWER(20 * LIGHT)};
 
 		run(&c, workers[w], queues[q]);
 	}

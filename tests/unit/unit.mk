@@ -22,8 +22,8 @@ $(UNIT): $(UNIT_BIN)/%: $(UNIT_BIN)/%.o $(UNIT_BIN)/unit.o $(LIB_A)
 
 %/test_memory: UNIT_WRAP := -Wl,--wrap=malloc,--wrap=realloc
 
-# What tests fences wants the code as users have it: threads hardly meet in that
-# of a sanitizer, and ThreadSanitizer takes no account of fences anyway.
+# What tests fences wants the code as users have it: threads hardly meet in slower
+# code, and ThreadSanitizer takes no account of fences anyway.
 UNIT_UNFENCED := $(filter-out %/test_fences %/test_meetings,$(UNIT))
 UNIT_RUN := $(if $(SAN),$(UNIT_UNFENCED),$(UNIT))
 

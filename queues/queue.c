@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include "queues/lines.h"
 #include "queues/queue.h"
 #include "queues/sized.h"
 
@@ -335,10 +335,9 @@ int leat_queue_open_sized(
 		return rc;
 	if (o.capacity == 0 || o.capacity > LEAT_QUEUE_MAX)
 		return LEAT_ESIZE;
-	*q = aligned_alloc(LINE, sizeof(**q));
+	*q = calloc_lines(1, sizeof(**q));
 	if (*q == NULL)
 		return -ENOMEM;
-	memset(*q, 0, sizeof(**q));
 	(*q)->ends = o.producers > 1 ? o.producers : 1;
 	(*q)->free_item = o.free_item;
 	sides = (o.producers == 1 ? RING_SP : 0) |

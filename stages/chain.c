@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include "queues/lines.h"
 #include "queues/sized.h"
 #include "stages/chain.h"
 #include "stages/item.h"
@@ -235,16 +235,13 @@ static void destroy(leat_chain *c)
 /* make allocates a chain without stages; it owns nothing of the rows yet. */
 static leat_chain *make(const leat_opts *opts, size_t n)
 {
-	leat_chain *c = aligned_alloc(LINE, sizeof(*c));
+	leat_chain *c = calloc_lines(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
-	memset(c, 0, sizeof(*c));
 	c->opts = *opts;
-	c->stage = aligned_alloc(LINE, n * sizeof(*c->stage));
+	c->stage = calloc_lines(n, sizeof(*c->stage));
 	c->edge = calloc(n + 1, sizeof(*c->edge));
-	if (c->stage != NULL)
-		memset(c->stage, 0, n * sizeof(*c->stage));
 	if (c->stage != NULL && c->edge != NULL && fail_init(&c->fail) == 0)
 		return c;
 	free(c->stage);

@@ -2,7 +2,7 @@
 /* Opening and closing a fan. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+#include "queues/lines.h"
 #include "queues/sized.h"
 #include "stages/fan.h"
 
@@ -110,13 +110,8 @@ static int open_chain(leat_fan *f, leat_report *r)
 
 static int open_lanes(leat_fan *f)
 {
-	size_t size = f->chain->stage[0].workers * sizeof(*f->lane);
-
-	f->lane = aligned_alloc(LINE, size);
-	if (f->lane == NULL)
-		return -ENOMEM;
-	memset(f->lane, 0, size);
-	return 0;
+	f->lane = calloc_lines(f->chain->stage[0].workers, sizeof(*f->lane));
+	return f->lane == NULL ? -ENOMEM : 0;
 }
 
 static int open_parts(leat_fan *f, leat_report *r)
@@ -139,12 +134,11 @@ no_chain:
 
 static int open_fan(leat_fan **fan, const leat_fan_opts *o, leat_report *r)
 {
-	leat_fan *f = aligned_alloc(LINE, sizeof(*f));
+	leat_fan *f = calloc_lines(1, sizeof(*f));
 	int rc;
 
 	if (f == NULL)
 		return -ENOMEM;
-	memset(f, 0, sizeof(*f));
 	f->opts = *o;
 	f->room = o->queue != 0 ? o->queue : QUEUE_DEFAULT;
 	f->alone = o->callers == 1;

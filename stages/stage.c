@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include "queues/lines.h"
 #include "stages/chain.h"
 #include "stages/guard.h"
 #include "stages/item.h"
@@ -464,12 +464,9 @@ void *stage_main(void *thread)
 
 int stage_open(struct stage *s, uint32_t workers)
 {
-	size_t size = workers * sizeof(leat_worker);
-
-	s->worker = aligned_alloc(LINE, size);
+	s->worker = calloc_lines(workers, sizeof(*s->worker));
 	if (s->worker == NULL)
 		return -ENOMEM;
-	memset(s->worker, 0, size);
 	s->live = workers;
 	s->visitable = !stage_is_source(s) && s->row.key == NULL &&
 		       s->row.retries == 0;

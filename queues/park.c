@@ -2,15 +2,54 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 #include <leat/error.h>
 #include "queues/park.h"
 
-#define WAITER	  (UINT64_C(1) << 32)
-#define TOKEN	  UINT64_C(1)
-#define TOKENS(w) ((uint32_t)(w))
+#define WAITER	   (UINT64_C(1) << 32)
+#define TOKEN	   UINT64_C(1)
+#define TOKENS(w)  ((uint32_t)(w))
+#define WAITERS(w) ((w) << 1 >> 33)
+
+#ifdef LEAT_PERTURB /* quiet all the time */
+#define CALM 2
+#else
+#define CALM 512 /* fences that cost about as much as one of all threads */
+#endif
+
+/* 1: the kernel may be asked for a fence of all threads. */
+static uint64_t may_fence_all;
+
+static bool membarrier(int command)
+{
+	int saved = errno;
+	bool done = syscall(SYS_membarrier, command, 0, 0) == 0;
+
+	errno = saved;
+	return done;
+}
+
+void park_open(void)
+{
+	if (load_relaxed(&may_fence_all) == 0)
+		store_relaxed(&may_fence_all,
+			membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED));
+}
+
+/* fence_all makes each thread of the process pass a full fence. If that is
+ * forbidden by now, a while does: no store stays in a buffer for so long. */
+static void fence_all(void)
+{
+	const struct timespec ms = {.tv_nsec = LEAT_MS};
+
+	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
+		return;
+	store_relaxed(&may_fence_all, 0);
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
+}
 
 /* The lower half of the word, tokens or rings, is what the kernel looks at. */
 static uint32_t *futex_word(uint64_t *word)
@@ -43,8 +82,32 @@ static bool futex_sleep(uint64_t *word, uint32_t low, uint64_t deadline)
 /* model: queue.pml park_announce */
 void park_announce(struct park *p)
 {
-	fetch_add(&p->word, WAITER);
+	uint64_t w = fetch_add(&p->word, WAITER) + WAITER;
+
 	fence_full();
+	if (!(w & PARK_QUIET))
+		return;
+	fence_all();
+	while (w & PARK_QUIET && !cas(&p->word, &w, w & ~PARK_QUIET))
+		;
+}
+
+/* model: queue.pml park_look */
+bool park_look(struct park *p, uint64_t *calm)
+{
+	uint64_t n = load_relaxed(calm) + 1, nobody = 0;
+
+	fence_full();
+	if (park_busy(p)) {
+		store_relaxed(calm, 0);
+		return true;
+	}
+	if (n >= CALM && load_relaxed(&may_fence_all) != 0) {
+		n = 0;
+		cas(&p->word, &nobody, PARK_QUIET);
+	}
+	store_relaxed(calm, n);
+	return false;
 }
 
 /* No waiter left means that our wake is on its way: its token is ours. */
@@ -53,7 +116,7 @@ void park_retract(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
 
-	while (!cas(&p->word, &w, w - (w >> 32 ? WAITER : TOKEN)))
+	while (!cas(&p->word, &w, w - (WAITERS(w) ? WAITER : TOKEN)))
 		;
 }
 
@@ -91,7 +154,7 @@ void park_post(struct park *p)
 	int saved = errno;
 
 	do {
-		if (!(w >> 32) || TOKENS(w))
+		if (!WAITERS(w) || TOKENS(w))
 			return;
 	} while (!cas(&p->word, &w, w - WAITER + TOKEN));
 	futex_wake(&p->word, 1);
@@ -105,9 +168,9 @@ void park_post_all(struct park *p)
 	int saved = errno;
 
 	do {
-		if (!(w >> 32))
+		if (!WAITERS(w))
 			return;
-	} while (!cas(&p->word, &w, TOKENS(w) + (w >> 32)));
+	} while (!cas(&p->word, &w, (w & PARK_QUIET) + TOKENS(w) + WAITERS(w)));
 	futex_wake(&p->word, INT_MAX);
 	errno = saved;
 }

@@ -10,7 +10,15 @@
  *   else: park_wait, and looks again
  *
  * Both sides have a full fence between their two steps, so at least one of
- * them sees the other. At most one wake is in flight: a signal while a token
+ * them sees the other. A signaller's fence waits until what it has published
+ * is out of the store buffer, for as long as lines take to come from another
+ * processor: that is most of the cost of a queue where nobody sleeps. So after
+ * a while without waiters a park becomes *quiet*: signallers have no fence
+ * then, and whoever is the first to announce again makes all threads of the
+ * process pass one, by membarrier(2), before it looks; until it has, the park
+ * stays quiet. (An asymmetric fence, after D. Vyukov.)
+ *
+ * At most one wake is in flight: a signal while a token
  * waits to be taken does nothing. Therefore whoever announced, and leaves
  * while the condition still holds for others, signals again.
  *
@@ -33,14 +41,42 @@
 #include "queues/atomic.h"
 
 struct park {
-	uint64_t word; /* waiters in the upper half, tokens in the lower */
+	/* PARK_QUIET, waiters in the upper half, tokens in the lower. */
+	uint64_t word;
 };
+
+#define PARK_QUIET (UINT64_C(1) << 63)
 
 /* park_busy tells whether anybody has announced. Needs a fence before it. */
 static inline bool park_busy(const struct park *p)
 {
-	return unlikely(load_relaxed(&p->word) >> 32);
+	return unlikely(load_relaxed(&p->word) << 1 >> 33);
 }
+
+/* park_empty: nobody is there, also none that is woken. */
+static inline bool park_empty(const struct park *p)
+{
+	return (load_relaxed(&p->word) & ~PARK_QUIET) == 0;
+}
+
+/* park_quiet: nobody has announced, and a signaller needs no fence to be sure
+ * of that. */
+static inline bool park_quiet(const struct park *p)
+{
+	return load_relaxed(&p->word) == PARK_QUIET;
+}
+
+/*
+ * park_look is for a signaller that has not found the park quiet. It has the
+ * fence, and returns whether anybody has announced. Otherwise it counts, in
+ * *calm; after enough of that in a row the park becomes quiet. `calm` belongs
+ * to this kind of signallers, beside what they write anyway.
+ */
+bool park_look(struct park *p, uint64_t *calm);
+
+/* park_open asks the kernel for what quiet parks need; without it there are
+ * none. Once at least, before park_look. */
+void park_open(void);
 
 void park_announce(struct park *p);
 void park_retract(struct park *p);

@@ -83,24 +83,28 @@ void queue_chain(leat_queue *q)
 		wake_consumers(q);
 }
 
-/* One fence, after the items are published, for the whole operation. */
+/* Once, after the items are published, for the whole operation. */
 /* model: queue.pml published */
 static void pushed_some(leat_queue *q)
 {
 	perturb();
-	park_signal(&q->not_empty);
+	if (likely(park_quiet(&q->not_empty)))
+		return;
+	if (park_look(&q->not_empty, &q->ring.calm_in))
+		park_post(&q->not_empty);
 }
 
 /*
- * The head may reach the end under a consumer that has seen an item it did
- * not get: hence the look at the consumers too.
+ * popped_some: the head may reach the end under a consumer that has seen an
+ * item it did not get: hence the look at the consumers too.
  */
 /* model: queue.pml release */
 static void popped_some(leat_queue *q)
 {
 	perturb();
-	fence_full();
-	if (park_busy(&q->not_full) &&
+	if (likely(park_quiet(&q->not_full) && park_quiet(&q->not_empty)))
+		return;
+	if (park_look(&q->not_full, &q->ring.calm_out) &&
 		load_acquire(&q->ring.head) >= load_relaxed(&q->wake_at))
 		park_post(&q->not_full);
 	if (park_busy(&q->not_empty) && ring_drained(&q->ring))
@@ -340,6 +344,7 @@ int leat_queue_open_sized(
 		return -ENOMEM;
 	(*q)->ends = o.producers > 1 ? o.producers : 1;
 	(*q)->free_item = o.free_item;
+	park_open();
 	sides = (o.producers == 1 ? RING_SP : 0) |
 		(o.consumers == 1 ? RING_SC : 0);
 	rc = ring_init(&(*q)->ring, o.capacity, sides);

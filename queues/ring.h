@@ -54,10 +54,12 @@ struct ring {
 	/* Producers: the next position to claim; with RING_END. */
 	_Alignas(LINE) uint64_t tail;
 	uint64_t head_cache; /* no later than head; any producer writes it */
+	uint64_t calm_in;    /* the queue's, see park_look; likewise calm_out */
 	/* Consumers: the next position to take. */
 	_Alignas(LINE) uint64_t head;
 	uint64_t tail_cache; /* SPSC: no later than tail, the consumer's own */
 	uint64_t high;	     /* most items seen, sampled by consumers */
+	uint64_t calm_out;
 };
 
 /* ring_init returns 0 or -ENOMEM. capacity is at least 1. */

@@ -84,10 +84,9 @@ void stage_took(leat_worker *w, uint64_t pos)
 {
 	uint64_t low = lowest(w, pos);
 
-	if (unlikely(load_relaxed(&w->low) != low)) {
+	if (unlikely(load_relaxed(&w->low) != low))
 		store_release(&w->low, low);
-		fence_full();
-	}
+	fence_full();
 	moved(w);
 }
 

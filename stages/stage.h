@@ -189,7 +189,7 @@ void stage_claim(leat_worker *w, leat_queue *q);
 /*
  * stage_took says, once positions from pos on are claimed, which they are:
  * others may have claimed what lay between, and nobody in leat_wait is to wait
- * for what came later. The fence of a take that succeeds serves here too.
+ * for what came later.
  */
 void stage_took(leat_worker *w, uint64_t pos);
 

@@ -2,11 +2,12 @@
 /*
  * A clock for a program that valgrind slows down: its time goes by slower, too,
  * so that the library finds its items as short as they are and takes as many at
- * a time. Linked with --wrap, in front of clock_gettime and of syscall, whose
- * only use here is a futex with a deadline.
+ * a time. Linked with --wrap, in front of clock_gettime and of syscall, of
+ * whose uses here only a futex has a deadline.
  */
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 #define SLOWER 64
@@ -47,6 +48,10 @@ long __wrap_syscall(long number, ...)
 	word = va_arg(args, uint32_t *);
 	op = va_arg(args, int);
 	value = va_arg(args, int);
+	if (number != SYS_futex) {
+		va_end(args);
+		return __real_syscall(number, word, op, value);
+	}
 	until = va_arg(args, struct timespec *);
 	word2 = va_arg(args, uint32_t *);
 	last = va_arg(args, uint32_t);

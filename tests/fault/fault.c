@@ -16,7 +16,7 @@
 static uint64_t mode, nth, uses, hits;
 static uint64_t left;
 static uint64_t wakes, wake_every;
-static uint64_t looks;
+static uint64_t looks, barriers;
 
 void fault_arm(enum fault_mode m, uint64_t n)
 {
@@ -259,11 +259,23 @@ static bool is_past(const struct timespec *until)
 		       leat_now();
 }
 
+/* Asked for a fence of all threads the kernel may refuse, at any time. */
+static long membarrier(int command, int flags)
+{
+	if (peek(&mode) != FAULT_NONE && tick(&barriers, 1) % 2 == 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return syscall(SYS_membarrier, command, flags, 0);
+}
+
 /* A futex fails in no other way that a program could live with. The kernel
  * looks at the deadline whatever happens. */
 long FAULT(syscall)(long number, uint32_t *word, int op, uint32_t value,
 	const struct timespec *until, uint32_t *other, uint32_t bits)
 {
+	if (number == SYS_membarrier)
+		return membarrier((int)(uintptr_t)word, op);
 	must("the library", number == SYS_futex, "system call %ld", number);
 	must("the library", !(op & FUTEX_CLOCK_REALTIME),
 		"a wait by the wall clock");

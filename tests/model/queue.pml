@@ -31,6 +31,7 @@
  *	TAKES		a consumer makes so many calls, then stops
  *	FUTEX		sleeping and waking, not just tokens
  *	SPLIT		the parts of a claim as transitions of their own
+ *	QUIET		a park may become quiet whenever nobody is there
  */
 #ifndef NP
 #define NP 1
@@ -104,6 +105,12 @@ bit ended; /* fault: not a bit of the tail */
 #define NOT_EMPTY 0
 #define NOT_FULL  1
 byte waiters[2], tokens[2];
+#ifdef QUIET
+bit quiet[2];
+/* By announcer: the threads, a bit for each, that have not had an empty buffer
+ * since it began to fence all. */
+byte due[THREADS];
+#endif
 bit asleep[THREADS + 2];
 
 /* What only the properties look at: the item that belongs at a position. */
@@ -125,6 +132,14 @@ typedef buffer {
 buffer sb[THREADS];
 
 #define DRAINED(t) (sb[t].n == 0)
+#if THREADS == 3
+#define ALL_DRAINED (DRAINED(0) && DRAINED(1) && DRAINED(2))
+#elif THREADS == 4
+#define ALL_DRAINED (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3))
+#else
+#define ALL_DRAINED \
+	(DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3) && DRAINED(4))
+#endif
 
 inline store(t, a, v)
 {
@@ -134,6 +149,44 @@ inline store(t, a, v)
 		sb[t].value[sb[t].n] = v;
 		sb[t].n++
 	}
+}
+
+/* Whose buffer is empty passes the fence of whoever fences all. */
+inline passed_fence(t)
+{
+#ifdef QUIET
+	if
+	:: sb[t].n == 0 ->
+		due[0] = due[0] & ~(1 << t);
+		due[1] = due[1] & ~(1 << t);
+		due[2] = due[2] & ~(1 << t)
+#if THREADS > 3
+		;
+		due[3] = due[3] & ~(1 << t)
+#endif
+#if THREADS > 4
+		;
+		due[4] = due[4] & ~(1 << t)
+#endif
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
+#define FULL_BUFFER(t) ((sb[t].n > 0) << (t))
+
+/* park.c:fence_all, its begin: it ends when nothing is due. */
+inline begin_fence_all(me)
+{
+	due[me] = FULL_BUFFER(0) | FULL_BUFFER(1) | FULL_BUFFER(2);
+#if THREADS > 3
+	due[me] = due[me] | FULL_BUFFER(3);
+#endif
+#if THREADS > 4
+	due[me] = due[me] | FULL_BUFFER(4)
+#endif
 }
 
 inline let_out(t)
@@ -154,7 +207,8 @@ inline let_out(t)
 		sb[t].addr[1] = sb[t].addr[2];
 		sb[t].value[1] = sb[t].value[2];
 		sb[t].addr[2] = 0;
-		sb[t].value[2] = 0
+		sb[t].value[2] = 0;
+		passed_fence(t)
 	}
 }
 
@@ -296,8 +350,47 @@ inline fence(me)
 /* park.c:park_announce */
 inline park_announce(me, p)
 {
+#ifdef QUIET
+	atomic {
+		DRAINED(me);
+		waiters[p]++;
+		fencing = quiet[p];
+		if
+		:: fencing ->
+			begin_fence_all(me)
+		:: else
+		fi
+	}
+	if
+	:: fencing ->
+#ifndef NO_FENCE_ALL
+		due[me] == 0;
+#endif
+		atomic { quiet[p] = 0; fencing = 0; due[me] = 0 }
+	:: else
+	fi
+#else
 	atomic { DRAINED(me); waiters[p]++ }
+#endif
 }
+
+#ifdef QUIET
+/* park.h:park_quiet */
+#define IS_QUIET(p) (quiet[p] && waiters[p] == 0 && tokens[p] == 0)
+
+/* park.c:park_look, its end. That there were waiters to be seen before does not
+ * matter. */
+inline become_quiet(me, p)
+{
+	atomic {
+		if
+		:: DRAINED(me) && waiters[p] == 0 && tokens[p] == 0 ->
+			quiet[p] = 1
+		:: true
+		fi
+	}
+}
+#endif
 
 /* park.c:park_retract */
 inline park_retract(me, p)
@@ -482,6 +575,9 @@ proctype producer(byte me)
 	byte pos, k, i, n, seq, mine;
 	short left;
 	bit waited, ready, late, ahead, gone, posted, saw_c, saw_p;
+#ifdef QUIET
+	bit fencing;
+#endif
 
 call:
 	atomic {
@@ -616,11 +712,23 @@ published:
 		k = 0;
 		pos = 0
 	}
-	/* queue.c:pushed_some, park.h:park_signal */
+	/* queue.c:pushed_some, park.c:park_look */
+#ifdef QUIET
+	atomic {
+		if
+		:: IS_QUIET(NOT_EMPTY) -> goto pushed
+		:: else
+		fi
+	}
+#endif
 #ifdef NO_PUSH_FENCE
 	post_consumer(me, true);
 #elif !defined(NO_PUSH_WAKE)
 	post_consumer(me, DRAINED(me));
+#endif
+#ifdef QUIET
+	become_quiet(me, NOT_EMPTY);
+pushed:
 #endif
 	if
 	:: n > 0 -> goto some
@@ -633,8 +741,13 @@ no_room:	/* queue.c:queue_await_room, set_wake_at */
 #ifdef WAKE_AT_HEAD
 		store(me, A_WAKE, head + QUARTER)
 #else
+#ifdef SP /* its own, which it sees even in the buffer */
+		assert(mine >= CAP);
+		store(me, A_WAKE, mine - CAP + QUARTER)
+#else
 		assert(POS(tail) >= CAP);
 		store(me, A_WAKE, POS(tail) - CAP + QUARTER)
+#endif
 #endif
 	}
 	/* wait.c:wait_asleep */
@@ -716,6 +829,9 @@ proctype consumer(byte me)
 {
 	byte pos, k, i, mine;
 	bit waited, ready, late, ahead, posted;
+#ifdef QUIET
+	bit fencing;
+#endif
 #ifdef TAKES
 	byte calls;
 
@@ -799,7 +915,19 @@ release: /* ring.c:ring_pop: the copy, then the turns, or the head */
 		store(me, A_HEAD, pos + k)
 #endif
 	}
-	/* queue.c:popped_some */
+	/* queue.c:popped_some, park.c:park_look */
+#ifdef QUIET
+	if
+	:: atomic { !IS_QUIET(NOT_FULL) -> goto loud }
+	:: atomic { else -> skip }
+	fi;
+	if
+	:: atomic { !IS_QUIET(NOT_EMPTY) -> goto loud }
+	:: atomic { else -> pos = 0; k = 0; goto chain }
+	fi;
+loud:
+	become_quiet(me, NOT_FULL);
+#endif
 	atomic {
 #ifndef NO_POP_FENCE
 		fence(me);
@@ -966,7 +1094,7 @@ init {
 #endif
 	}
 	d_step {
-		left_threads == ALL_THREADS ->
+		left_threads == ALL_THREADS && ALL_DRAINED ->
 		assert(waiters[0] == 0 && waiters[1] == 0);
 		assert(tokens[0] == 0 && tokens[1] == 0);
 	}

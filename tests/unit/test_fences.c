@@ -16,6 +16,7 @@ struct what {
 struct meeting {
 	const struct what *what;
 	leat_queue *q;
+	bool quiet; /* the parks are, before each meeting */
 	struct rounds rounds;
 };
 
@@ -30,6 +31,12 @@ static void fall_asleep(struct meeting *m, uint64_t n)
 	meet(&m->rounds, 0, 3 * n + 2);
 	m->rounds.lost += !ready && (uint32_t)look(&p->word) == 0;
 	park_retract(p);
+}
+
+static void be_quiet(leat_queue *q)
+{
+	store_relaxed(&q->not_empty.word, PARK_QUIET);
+	store_relaxed(&q->not_full.word, PARK_QUIET);
 }
 
 static void meet_at_queue(void *arg, size_t i)
@@ -49,26 +56,34 @@ static void meet_at_queue(void *arg, size_t i)
 		meet(r, i, 3 * n + 3);
 		if (i == 1)
 			m->what->undo(m->q);
+		if (i == 1 && m->quiet)
+			be_quiet(m->q);
 	}
 }
 
-/* none_is_lost meets at a queue with one thread a side, and at one of many. */
+static void meet_at(const struct what *what, bool single, bool quiet)
+{
+	leat_queue_opts opts = {
+		.capacity = 1, .producers = single, .consumers = single};
+	struct meeting m = {.what = what, .quiet = quiet};
+
+	cr_assert_eq(leat_queue_open(&m.q, &opts), 0);
+	if (what->fill)
+		cr_assert_eq(leat_queue_push(m.q, NULL), 0);
+	if (quiet)
+		be_quiet(m.q);
+	begin(&m.rounds);
+	with_threads(2, meet_at_queue, &m);
+	none_lost(&m.rounds);
+	leat_queue_close(m.q);
+}
+
+/* none_is_lost meets at a queue with one thread a side, and at one of many;
+ * and at quiet ones. */
 static void none_is_lost(const struct what *what)
 {
-	for (uint32_t single = 0; single < 2; single++) {
-		leat_queue_opts opts = {.capacity = 1,
-			.producers = single,
-			.consumers = single};
-		struct meeting m = {.what = what};
-
-		cr_assert_eq(leat_queue_open(&m.q, &opts), 0);
-		if (what->fill)
-			cr_assert_eq(leat_queue_push(m.q, NULL), 0);
-		begin(&m.rounds);
-		with_threads(2, meet_at_queue, &m);
-		none_lost(&m.rounds);
-		leat_queue_close(m.q);
-	}
+	for (int i = 0; i < 4; i++)
+		meet_at(what, i & 1, i & 2);
 }
 
 static struct park *not_empty(leat_queue *q)

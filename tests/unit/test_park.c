@@ -102,6 +102,66 @@ TEST(park, a_deadline_takes_the_announcement_back)
 	cr_assert_eq(errno, 4711);
 }
 
+/* become_quiet looks in vain until it is quiet; or for long enough, where the
+ * kernel does not do what that takes. */
+static bool become_quiet(struct park *p)
+{
+	uint64_t calm = 0;
+
+	park_open();
+	for (int i = 0; i < 100000 && !park_quiet(p); i++)
+		cr_assert_not(park_look(p, &calm));
+	return park_quiet(p);
+}
+
+TEST(park, it_is_quiet_after_many_looks_in_vain_until_somebody_announces)
+{
+	struct park p = {0};
+	uint64_t calm = 0;
+
+	cr_assert_not(park_quiet(&p));
+	if (!become_quiet(&p))
+		cr_skip_test("no membarrier(2) here");
+	cr_assert_not(park_busy(&p));
+	park_post(&p);
+	park_post_all(&p);
+	cr_assert(park_quiet(&p));
+	park_announce(&p);
+	cr_assert_not(park_quiet(&p));
+	cr_assert(park_look(&p, &calm));
+	cr_assert_eq(p.word, WORD(1, 0));
+	park_retract(&p);
+	cr_assert_eq(p.word, 0);
+}
+
+/* Whoever sleeps often is not made to fence all threads each time. */
+TEST(park, waiters_put_off_the_quiet)
+{
+	struct park p = {0};
+	uint64_t calm = 0;
+
+	park_open();
+	for (int i = 0; i < 100000; i++) {
+		if (i % 100 == 0)
+			park_announce(&p);
+		cr_assert_eq(park_look(&p, &calm), i % 100 == 0);
+		cr_assert_not(park_quiet(&p));
+		if (i % 100 == 0)
+			park_retract(&p);
+	}
+}
+
+TEST(park, tokens_keep_it_from_becoming_quiet)
+{
+	struct park p = {0};
+
+	park_announce(&p);
+	park_post(&p);
+	cr_assert_not(become_quiet(&p));
+	cr_assert_eq(p.word, WORD(0, 1));
+	cr_assert_eq(park_wait(&p, LEAT_NEVER), 0);
+}
+
 /* A condition that many wait for, and that is made true again and again. */
 struct turnstile {
 	struct park park;

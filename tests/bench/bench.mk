@@ -37,6 +37,7 @@ $(BENCH)/$(1): tests/bench/$(2) $(BENCH_H) tests/bench/bench.mk
 endef
 
 $(eval $(call bench_c,serial,serial.c,))
+$(eval $(call bench_c,each,each.c,))
 $(eval $(call bench_c,leat,leat.c,$(LIB_A)))
 $(eval $(call bench_c,mutex,mutex.c,-DBATCH=1))
 $(eval $(call bench_c,mutex-hand,mutex.c,-DBATCH=64))
@@ -110,7 +111,7 @@ bench-short: $(addprefix $(BENCH)/,serial leat mutex-inside)
 CURVE	:= tests/bench/curve.jsonl
 bench-curve: bench-programs
 	@/usr/bin/python3 tests/bench/bench.py --build $(BENCH) \
-		--workloads curve --peers 'mutex-inside go-hand tbb moodycamel' \
+		--workloads curve --peers 'each mutex-inside go-hand tbb moodycamel' \
 		--results $(CURDIR)/$(CURVE)
 
 bench-report:

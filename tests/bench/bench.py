@@ -23,11 +23,13 @@ import tempfile
 import time
 
 SERIAL = "serial"
+EACH = "each"
 LEAT = "leat"
 
 # name, what it is, the Debian package without which it is not built
 SYSTEMS = [
     (SERIAL, "serial loop", None),
+    (EACH, "serial loop on each, the limit", None),
     (LEAT, "leat", None),
     ("mutex", "mutex + cond queue", None),
     ("mutex-hand", "mutex, user batches", None),

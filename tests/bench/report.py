@@ -9,6 +9,7 @@ import json
 import sys
 
 SERIAL, LEAT, INSIDE = "serial", "leat", "mutex-inside"
+EACH = "each"  # serial loops beside each other
 
 # workload, start of the row's title, what is measured, the bar: at most this.
 # What is measured: a field of leat's record, or the ratio to a system.
@@ -136,6 +137,8 @@ def spread(name, rows):
     if name.startswith("W2"):
         yield line("leat, % of the ideal",
                    lambda n, row: 100 / ratio(row, SERIAL) / n)
+        yield line("leat, % of the limit",
+                   lambda n, row: 100 / ratio(row, EACH))
 
 
 def curve(results):

@@ -252,7 +252,7 @@ size_t ring_room(struct ring *r, size_t n)
 	uint64_t pos = load_relaxed(&r->tail);
 	int64_t k = pos & RING_END ? 0 : free_from(r, pos, n);
 
-	return k > 0 ? (size_t)k : 0;
+	return k > 0 ? piece(r, pos, (size_t)k) : 0;
 }
 
 /* model: queue.pml look_for_items */

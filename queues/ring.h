@@ -95,14 +95,23 @@ static inline uint8_t ring_free(const struct ring *r, uint64_t pos)
 
 /*
  * ring_room is how many of n items a single producer may put with ring_put, one
- * at a time, at the tail: each of them is there for consumers at once.
+ * at a time, from the tail on; there may be more room where the ring begins
+ * anew. Each is there for consumers at once. ring_place is where the first one
+ * goes; the others follow.
  */
 size_t ring_room(struct ring *r, size_t n);
 
-static inline void ring_put(struct ring *r, uint64_t pos, void *item)
+static inline void **ring_place(const struct ring *r, uint64_t pos)
 {
-	r->item[pos & r->mask] = item;
-	store_release(&r->tail, pos + 1);
+	return r->item + (pos & r->mask);
+}
+
+/* ring_put makes `tail` the position after the item's. */
+static inline void ring_put(
+	struct ring *r, void **place, uint64_t tail, void *item)
+{
+	*place = item;
+	store_release(&r->tail, tail);
 }
 
 static inline uint64_t ring_tail(const struct ring *r)

@@ -226,15 +226,13 @@ void item_cancel(leat_worker *w, void *in)
 	edge_free(w->stage->in, in);
 }
 
-/* free_plain frees `in`, unless there is none or it is what was made. It looks
- * first at what is the same for all items, and mostly NULL where items cost
- * little. */
+/* free_plain frees `in`, unless there is none or it is what was made. */
 static inline void free_plain(
-	leat_worker *w, void (*free_in)(void *), void *in, const void *out)
+	leat_worker *w, void (*free_in)(void *), const void *made)
 {
-	if (likely(free_in == NULL))
-		return;
-	if (in != out && in != NULL) {
+	void *in = w->in;
+
+	if (in != made && in != NULL) {
 		w->in = w;
 		free_in(in);
 	}
@@ -247,11 +245,16 @@ static bool has_places(const leat_worker *w, size_t n)
 }
 
 /*
- * run_plain is for a row without retries, from the i-th item of the batch on.
+ * run_batch is for a row without retries, from the i-th item of the batch on.
  * `how` is 0, or LEAT_DROP alone, when there is nothing odd about the attempt:
  * then it has emitted nothing, and the places for outputs are where they were.
+ *
+ * Each jump costs as much as a few instructions, so sinks, which return
+ * LEAT_DROP as a rule, and others, which return 0, have a loop each in which
+ * the usual item goes straight on.
  */
-static void run_plain(leat_worker *w, size_t i)
+static inline __attribute__((always_inline)) void run_batch(
+	leat_worker *w, size_t i, bool sink)
 {
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;
@@ -263,30 +266,30 @@ static void run_plain(leat_worker *w, size_t i)
 	uint64_t done = w->n - i;
 
 	for (w->view.seq = w->pos + i; at < end; at++, w->view.seq++) {
-		void *made;
+		void *in = *at, *made;
 		uint32_t how;
 		int rc;
 
-		w->in = *at;
-		if (chain_halted(c)) {
+		w->in = in;
+		if (unlikely(chain_halted(c))) {
 			item_cancel(w, w->in);
 			done--;
 			continue;
 		}
 		w->made = NULL;
-		rc = fn(w->in, &w->made, w);
+		rc = fn(in, &w->made, w);
 		how = (uint32_t)rc | w->odd;
 		made = w->made;
-		if (likely(how == 0) && likely(places)) {
+		if (!sink && likely(how == 0) && likely(places)) {
 			*out++ = made;
 			w->n_out++;
-			free_plain(w, free_in, w->in, made);
-		} else if (how == 0 && w->cap_out == 0 && made == NULL) {
-			free_plain(w, free_in, w->in, NULL);
-		} else if (how == LEAT_DROP && made == NULL) {
-			add_owned(&w->tally.dropped, 1);
-			done--;
-			free_plain(w, free_in, w->in, NULL);
+			if (unlikely(free_in != NULL))
+				free_plain(w, free_in, made);
+		} else if ((sink || how == LEAT_DROP) &&
+			   likely(how <= LEAT_DROP) && likely(made == NULL)) {
+			w->drops += how;
+			if (unlikely(free_in != NULL))
+				free_plain(w, free_in, NULL);
 		} else {
 			settle(w, w->in, made, rc);
 			done--;
@@ -296,7 +299,17 @@ static void run_plain(leat_worker *w, size_t i)
 	}
 	w->in = w;
 	w->n = 0;
-	add_owned(&w->tally.done, done);
+	add_owned(&w->tally.done, done - w->drops);
+	add_owned(&w->tally.dropped, w->drops);
+	w->drops = 0;
+}
+
+static void run_plain(leat_worker *w, size_t i)
+{
+	if (w->stage->sink)
+		run_batch(w, i, true);
+	else
+		run_batch(w, i, false);
 }
 
 /* run_retryable is for a row with retries. */
@@ -347,25 +360,24 @@ leat_queue *item_direct(const struct stage *s)
 }
 
 /*
- * tell wakes who waits for an item put directly: but nobody as long as somebody
- * watches the next stage, which this thread is going to visit, or whose threads
- * are awake, as was seen before this batch. It needs no fence, which would cost
- * more than all else about the item: workers find what escapes the look here at
- * a tick, see place_await. Who pulls results has none.
+ * tell wakes who waits for an item put directly: but nobody as long as it may
+ * be quiet, and somebody watches the next stage, which this thread is going to
+ * visit, or whose threads are awake, as was seen before this batch. It returns
+ * whether that is still so. It needs no fence, which would cost more than all
+ * else about the item: workers find what escapes the look here at a tick, see
+ * place_await. Who pulls results has none.
  */
 /* model: visit.pml make */
-static inline void tell(
-	struct thread *t, const struct stage *s, leat_queue *q, bool results)
+static inline bool tell(
+	const struct stage *s, leat_queue *q, bool results, bool quiet)
 {
-	if (t->quiet) {
-		if (place_watched(s + 1))
-			return;
-		t->quiet = false;
-	}
+	if (quiet && likely(place_watched(s + 1)))
+		return true;
 	if (results)
 		queue_chain(q);
 	else if (park_busy(&q->not_empty))
 		place_wake(s + 1, q);
+	return false;
 }
 
 /*
@@ -381,8 +393,10 @@ static size_t source_direct(
 	bool results = s->index + 1 == c->n;
 	uint64_t begin = ring_tail(&q->ring);
 	uint64_t at = begin;
+	void **place = ring_place(&q->ring, at);
 	uint64_t last = first + n;
 	uint64_t seq = first;
+	bool quiet = w->thread->quiet;
 
 	w->in = NULL;
 	for (; seq != last; seq++) {
@@ -396,8 +410,8 @@ static size_t source_direct(
 		w->made = NULL;
 		rc = fn(NULL, &w->made, w);
 		if (likely((rc | (int)w->odd) == 0)) {
-			ring_put(&q->ring, at++, w->made);
-			tell(w->thread, s, q, results);
+			ring_put(&q->ring, place++, ++at, w->made);
+			quiet = tell(s, q, results, quiet);
 			continue;
 		}
 		if (settle(w, NULL, w->made, rc) == ENDED) {
@@ -411,6 +425,7 @@ static size_t source_direct(
 		}
 	}
 	w->in = w;
+	w->thread->quiet = quiet;
 	add_owned(&w->tally.done, at - begin);
 	add_owned(&w->tally.gave, at - begin);
 	return seq - first;
@@ -530,6 +545,8 @@ static void count_ended(leat_worker *w, size_t left)
 	struct tally *t = &w->tally;
 	uint64_t done;
 
+	add_owned(&t->dropped, w->drops);
+	w->drops = 0;
 	if (stage_is_source(w->stage) && w->view.seq >= t->taken)
 		add_owned(&t->taken, w->view.seq + 1 - t->taken);
 	else if (w->stage->row.retries > 0)

@@ -133,6 +133,7 @@ struct leat_worker {
 	 * there is none, and how many of them a row with retries has begun. */
 	uint64_t pos;
 	size_t n, begun;
+	size_t drops; /* of it, counted when it is done */
 
 	struct held *held; /* in the order in which they came */
 	size_t n_held;

@@ -180,6 +180,51 @@ TEST(ended, a_function_in_any_row_fails_the_chain_and_nobody_hangs)
 		one_item_ends((struct plan){.at = when[i]}, where, kinds[k]);
 }
 
+/* Every other item is dropped, until one ends the thread. */
+static int drops_until(void *in, void **out, leat_worker *w)
+{
+	struct plan *p = leat_arg(w);
+	uint64_t n = item_n(in);
+
+	if (n == p->at)
+		end_thread(p);
+	if (n % 2 == 1)
+		return LEAT_DROP;
+	*out = leat_index(w) == 0 && p->row != NULL ? in : NULL;
+	return 0;
+}
+
+/* What has been dropped of a batch by then is counted as such, in a sink, which
+ * keeps nothing, and elsewhere. */
+TEST(ended, what_was_dropped_is_counted)
+{
+	for (size_t rows = 1; rows <= 2; rows++) {
+		struct plan p = {.at = 100, .row = rows == 2 ? "first" : NULL};
+		leat_stage row[2] = {
+			{.name = "first",
+				.fn = drops_until,
+				.arg = &p,
+				.workers = 1,
+				.queue = N},
+			{.name = "last", .fn = pass},
+		};
+		leat_opts opts = {.free_in = item_free};
+		leat_chain *c = open_chain(row, rows, &opts);
+		leat_counts s[2];
+
+		push_all(c);
+		cr_assert_eq(leat_wait(c), LEAT_ETHREAD);
+		chain_rest(c);
+		cr_assert_eq(leat_stats(c, s, rows), rows);
+		cr_assert_eq(s[0].done, 50);
+		cr_assert_eq(s[0].dropped, 50);
+		cr_assert_eq(s[0].failed, 1);
+		chain_balance(c);
+		p.row = "first";
+		has_failed(c, &p);
+	}
+}
+
 TEST(ended, whatever_it_has_made_and_emitted_by_then)
 {
 	static const leat_stage kinds[] = {

@@ -47,10 +47,15 @@ struct park {
 
 #define PARK_QUIET (UINT64_C(1) << 63)
 
+static inline uint64_t park_waiters(const struct park *p)
+{
+	return load_relaxed(&p->word) << 1 >> 33;
+}
+
 /* park_busy tells whether anybody has announced. Needs a fence before it. */
 static inline bool park_busy(const struct park *p)
 {
-	return unlikely(load_relaxed(&p->word) << 1 >> 33);
+	return unlikely(park_waiters(p) > 0);
 }
 
 /* park_empty: nobody is there, also none that is woken. */

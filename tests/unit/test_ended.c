@@ -769,7 +769,7 @@ TEST(ended, a_cancellation_is_left_pending)
 	leat_chain *c = three_rows(&p, 1, row);
 	const leat_queue *q = c->edge[1].queue[0];
 
-	await_at_least(&q->not_empty.word, UINT64_C(1) << 32);
+	await_parked(&q->not_empty, 1);
 	cancel_all(&p, 3);
 	cr_assert_eq(push_all(c), N);
 	cancel_all(&p, 3);

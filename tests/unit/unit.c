@@ -210,7 +210,10 @@ void await_at_least(const uint64_t *counter, uint64_t n)
 
 void await_parked(const struct park *p, uint64_t n)
 {
-	await_at_least(&p->word, n << 32);
+	uint64_t until = leat_after(PATIENCE);
+
+	while (park_waiters(p) < n)
+		wait_a_little(until);
 }
 
 void gate_pass(struct gate *g)

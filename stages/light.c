@@ -7,13 +7,20 @@
 #define VISIT_NS UINT64_C(100000000)
 #define WAKE_NS	 UINT64_C(100000000)
 #define PART_NS	 1
+#define FINE_NS	 1
 #else
 #define LIGHT_NS 12    /* an item that takes longer is not light */
 #define DRAW_NS	 125   /* nor is one that takes this long heavy */
 #define VISIT_NS 4000  /* more work than this is for other threads */
 #define WAKE_NS	 20000 /* and this for one more of those that run anyway */
 #define PART_NS	 16    /* per item: less is not worth a thread */
+#define FINE_NS	 8     /* nor this, be there processors enough */
 #endif
+
+static uint64_t at_most(uint64_t n, uint64_t most)
+{
+	return n < most ? n : most;
+}
 
 bool light_item(const struct stage *s)
 {
@@ -56,8 +63,7 @@ bool light_source(const leat_worker *w)
 	const struct stage *s = w->stage, *next = s + 1;
 	uint64_t ns = load_relaxed(&s->least_ns);
 
-	if (ns == 0 || load_relaxed(&w->shy) > 0 ||
-		(next->workers == 1 && light_item(next)))
+	if (ns == 0 || load_relaxed(&w->shy) > 0 || light_item(next))
 		return false;
 	return ns <= (next->workers < s->chain->crew.cpus ? LIGHT_NS : DRAW_NS);
 }
@@ -79,14 +85,44 @@ static uint64_t light_ns(const struct leat_chain *c)
 	return total;
 }
 
+/* parts_of says into how many parts so much work is split. Smaller parts take
+ * more of the processors, and pay only if half of those stay free. */
+static uint64_t parts_of(uint64_t total, uint64_t cpus)
+{
+	uint64_t parts = at_most(total / PART_NS, cpus);
+	uint64_t fine = at_most(total / FINE_NS, cpus / 2);
+
+	return parts > fine ? parts : fine;
+}
+
+/* is_split: into so many parts, none of which has a quarter more than its
+ * share. That will do: to split a chain anew moves stages to another core. */
+static bool is_split(const struct leat_chain *c, uint64_t parts, uint64_t total)
+{
+	uint64_t most = 0, part = 0, k = 1;
+
+	for (size_t i = 0; i < c->n; i++) {
+		const struct stage *s = &c->stage[i];
+
+		if (load_relaxed(&s->apart)) {
+			k++;
+			part = 0;
+		}
+		part += load_relaxed(&s->least_ns);
+		if (part > most)
+			most = part;
+	}
+	return k == parts && 4 * parts * most <= 5 * total;
+}
+
 void light_split(struct leat_chain *c)
 {
 	uint64_t total = light_ns(c);
-	uint64_t parts = total / PART_NS;
+	uint64_t parts = parts_of(total, c->crew.cpus);
 	uint64_t before = 0, k = 1;
 
-	if (parts > c->crew.cpus)
-		parts = c->crew.cpus;
+	if (parts > 1 && is_split(c, parts, total))
+		return;
 	for (size_t i = 0; i < c->n; i++) {
 		struct stage *s = &c->stage[i];
 		bool apart = k < parts && before * parts >= total * k;

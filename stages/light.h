@@ -36,16 +36,16 @@ bool light_rest(const struct stage *s, leat_queue *q);
  * light_source: the next stage draws from the source, which is one that may be
  * visited; that is, its workers visit it when they have nothing left. That does
  * not pay if the source takes long, and a processor would be free for it; and a
- * single worker that is light is rather visited itself.
+ * stage that is light is rather visited itself.
  */
 bool light_source(const leat_worker *w);
 
 /*
  * light_split says which light stages keep their threads all the same: visits
  * alone would run a chain of them on one thread. So it is split into parts of
- * equal work, at most one for each processor, and none too small to be worth
- * the lines that move between them: the first stage of each but the first is
- * not visited. For the first place of the first stage to call every now and
+ * about equal work, at most one for each processor, and none too small to be
+ * worth the lines that move between them: the first stage of each but the first
+ * is not visited. For the first place of the first stage to call every now and
  * then.
  */
 void light_split(struct leat_chain *c);

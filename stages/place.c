@@ -355,12 +355,14 @@ static bool is_spared(const leat_worker *w)
 	       light_work(s, load_relaxed(&s[-1].worker[0].grain));
 }
 
-/* is_left_alone: after a yield, no visitor is going to come. */
+/* is_left_alone: after a yield, no visitor is going to come, or they do not
+ * keep up, or nobody watches them. */
 static bool is_left_alone(void *home)
 {
-	leat_queue *q = stage_input(home);
+	const leat_worker *w = home;
+	leat_queue *q = stage_input(w);
 
-	return queue_over(q) || !light_room(q);
+	return queue_over(q) || !light_room(q) || !place_watched(w->stage);
 }
 
 /*
@@ -373,7 +375,7 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 {
 	leat_worker *home = t->home;
 	struct stage *s = home->stage;
-	bool watch = yield || begin_watch(s);
+	bool watch = yield ? t->watches : begin_watch(s);
 	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
 	bool crowd = light_crowd(s) && load_relaxed(&s->idle) + 1 < s->workers;
 	bool (*usual)(void *) =
@@ -381,12 +383,12 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	bool (*ready)(void *) = yield	? is_left_alone
 				: crowd ? ready_for_plenty
 					: usual;
-	uint64_t visits = watch ? visits_of(s) : 0;
+	uint64_t visits = watch || yield ? visits_of(s) : 0;
 	bool seen;
 
 	t->in.spared = is_spared(home);
 	t->in.single = crowd;
-	for (;; yield = false, ready = usual) {
+	for (;; yield = false) {
 		uint64_t tick = yield	? leat_after(CHANCE)
 				: ticks ? leat_after(TICK)
 					: LEAT_NEVER;
@@ -396,6 +398,8 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 			leat_now() >= deadline)
 			break;
 		ticks = watch;
+		if (ready != is_left_alone || visits_of(s) == visits)
+			ready = usual;
 		if (!watch)
 			continue;
 		seen = look_after(t);
@@ -442,7 +446,8 @@ bool place_yield(leat_worker *w)
 	if (!light_item(s) || queue_over(q) || !light_room(q))
 		return false;
 	store_relaxed(&s->asked, 0);
-	if (!begin_watch(s))
+	w->thread->watches = begin_watch(s);
+	if (!w->thread->watches && !place_watched(s))
 		return false;
 	stage_idle(w);
 	store_release(&w->manned, 0);

@@ -55,15 +55,15 @@ leat_worker *place_of(struct thread *t);
 void place_keep(struct thread *t);
 
 /* place_await sleeps until the thread's stage has items and a free place, or
- * until the deadline; after a yield, at least until visitors have had a chance.
+ * until the deadline; after a yield, for as long as visitors come and keep up.
  * The thread may have another home afterwards. */
 void place_await(struct thread *t, uint64_t deadline, bool yield);
 
 /*
  * place_yield makes way for visitors, if they have asked, and if the items
- * here are light: the thread leaves the place, although there may be
- * more to take, and returns true. Then it watches until they come; if none
- * does for a while, it goes on itself.
+ * here are light: the thread leaves the place, although there may be more to
+ * take, and returns true. Then it watches, unless another one does; when no
+ * visitor comes for a while, or they do not keep up, it goes on itself.
  */
 bool place_yield(leat_worker *w);
 

@@ -72,6 +72,7 @@ struct thread {
 	uint64_t visits; /* the last number given */
 	bool quiet;	 /* what is given now may be given quietly */
 	bool owes;	 /* it was: the next stage is to be visited */
+	bool watches;	 /* it has made way, and watches meanwhile */
 	enum step step;
 	bool opened;	/* row.open was through */
 	bool ended;	/* a function has tried to end it */

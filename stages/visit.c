@@ -13,11 +13,10 @@ bool visit_welcome(struct stage *s, size_t n)
 	if (s->index + 1 == s->chain->n || !next->visitable ||
 		load_relaxed(&next->apart) || !light_work(next, n))
 		return false;
-	if (load_relaxed(&next->watching) != 0)
-		return true;
-	if (load_relaxed(&next->asked) == 0 && light_item(next))
+	if (load_relaxed(&next->idle) < next->workers &&
+		load_relaxed(&next->asked) == 0 && light_item(next))
 		store_relaxed(&next->asked, 1);
-	return false;
+	return load_relaxed(&next->watching) != 0;
 }
 
 /* come_home ends a visit. If somebody has taken the home meanwhile, there is

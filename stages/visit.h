@@ -21,7 +21,7 @@
 bool visit_source(struct thread *t);
 
 /* visit_welcome: after `s` has made n items, the next stage may be visited. If
- * that is but for its threads being awake, they are asked to make way. */
+ * it is light, those of its threads that are awake are asked to make way. */
 bool visit_welcome(struct stage *s, size_t n);
 
 /* visit pays what the thread owes: it runs the stage, or wakes its threads,

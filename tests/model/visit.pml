@@ -801,6 +801,13 @@ inline look_at(p)
 
 #define TICK (timeout || (early < EARLY && ALL_OUT))
 
+/* place.c:is_left_alone, of who has made way */
+#ifdef NO_YIELD_LOOK
+#define LEFT_ALONE false
+#else
+#define LEFT_ALONE (!watching)
+#endif
+
 inline tick()
 {
 	if
@@ -899,7 +906,7 @@ source:	/* stage.c:run_source, visit.c:visit_welcome */
 	fi;
 	goes = quiet;
 	if
-	:: !quiet && !asked && !watching -> store(me, A_ASKED, 1)
+	:: !asked -> store(me, A_ASKED, 1)
 	:: true
 	fi;
 #endif
@@ -1012,9 +1019,8 @@ rest:	/* place.c:place_await, of a source */
 		goes = quiet
 	}
 	if
-	:: !quiet && !asked -> store(me, A_ASKED, 1)
-	:: !quiet
-	:: else
+	:: !asked -> store(me, A_ASKED, 1)
+	:: true
 	fi;
 #if defined(CROWD) && defined(DIRECT)
 	/* What takes long is not visited, be it watched. */
@@ -1175,7 +1181,7 @@ take:	/* stage.c:take */
 		store(me, A_ASKED, 0);
 		begin_watch(watch);
 		if
-		:: watch -> yield = 1; unman(); goto await
+		:: watch || watching -> yield = 1; unman(); goto await
 		:: else
 		fi
 	:: true
@@ -1240,7 +1246,7 @@ await:	/* place.c:place_await */
 #if defined(DIRECT) && !defined(NO_FIRST_TICK)
 		ticks = 1
 #else
-		ticks = watch
+		ticks = watch || yield
 #endif
 	}
 	do
@@ -1256,7 +1262,7 @@ again_await:
 #endif
 		}
 		if
-		:: yield -> ready = NO_MORE
+		:: yield -> ready = NO_MORE || LEFT_ALONE
 		:: else -> look_in_crowd()
 		fi;
 		if
@@ -1269,14 +1275,21 @@ again_await:
 		fi;
 		park_retract();
 		if
-		:: yield -> ready = NO_MORE
+		:: yield -> ready = NO_MORE || LEFT_ALONE
 		:: else -> look_in_crowd()
 		fi;
 		if
 		:: atomic { ready -> ready = 0; WAKE_UP } break
 		:: else
 		fi;
-		atomic { WAKE_UP; yield = 0; crowd = 0 }
+		atomic {
+			WAKE_UP;
+			crowd = 0;
+			if
+			:: yield && !UNVISITED
+			:: yield = 0
+			fi
+		}
 		/* One tick before a long sleep, and after the end of the watch. */
 		if
 		:: !watch -> ticks = 0; NOTE_VISITS; goto again_await

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Visits: light work of the next stage, run by the thread that made it. */
-#include "stages/chain.h"
+#include "stages/light.h"
 #include "tests/unit/unit.h"
 
 #define N 20000
@@ -103,6 +103,88 @@ TEST(visit, light_chains_are_visited_and_give_the_serial_result)
 	for (int round = 0; round < 300 && visits == 0; round++)
 		visits += through(2, 0, 1024);
 	cr_assert_gt(visits, 0);
+}
+
+/* moves counts how often the row's items go on on another thread. */
+struct moves {
+	uint64_t n, last, moves;
+};
+
+static int count_to(void *in, void **out, leat_worker *w)
+{
+	const struct moves *m = leat_arg(w);
+
+	(void)in;
+	*out = item_raw(leat_seq(w) + 1);
+	return leat_seq(w) == m->n ? LEAT_END : 0;
+}
+
+static int notice(void *in, void **out, leat_worker *w)
+{
+	struct moves *m = leat_arg(w);
+	uint64_t self = (uint64_t)(uintptr_t)pthread_self();
+
+	if (load_relaxed(&m->last) != self) {
+		store_relaxed(&m->last, self);
+		add_owned(&m->moves, 1);
+	}
+	*out = in;
+	return 0;
+}
+
+static int let_go(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	(void)w;
+	return LEAT_DROP;
+}
+
+/* moves_of runs a light chain and returns the moves of its middle row; or
+ * NOT_LIGHT, as where each item is watched by a sanitizer. */
+#define NOT_LIGHT UINT64_MAX
+
+static uint64_t moves_of(uint32_t workers)
+{
+	struct moves m = {.n = FEWER(2000000)};
+	leat_stage rows[3] = {
+		{.name = "source", .source = count_to, .arg = &m},
+		{.name = "middle",
+			.fn = notice,
+			.arg = &m,
+			.workers = workers,
+			.queue = 1024},
+		{.name = "sink", .fn = let_go, .workers = 1},
+	};
+	leat_chain *c = open_chain(rows, 3, NULL);
+	bool light;
+
+	chain_rest(c);
+	light = light_item(&c->stage[1]) && light_item(&c->stage[2]);
+	cr_assert_eq(chain_close(c), 0);
+	return light ? m.moves : NOT_LIGHT;
+}
+
+/*
+ * Threads of a row that is visited stay out of it meanwhile. When they came
+ * back every now and then, items of a row with two workers moved 5,000 to
+ * 60,000 times a round; now it is ten to a hundred times as a rule.
+ */
+#define ROUNDS 12
+#define MOVES  2000 /* a round; it has 7,800 batches */
+
+TEST(visit, while_a_row_is_visited_its_own_threads_keep_out)
+{
+	uint64_t moves = 0;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		uint64_t more = moves_of(2);
+
+		if (more == NOT_LIGHT)
+			return;
+		moves += more;
+	}
+	cr_assert_leq(moves, ROUNDS * MOVES);
 }
 
 /*

@@ -34,7 +34,11 @@
 #define QUEUE_ITEMS 1024
 #define KNUTH	    UINT64_C(0x9E3779B97F4A7C15)
 
-/* A stage is a real call in every system, also in the serial loop. */
+/*
+ * A stage is one real call in every system, also in the serial loop: of these
+ * functions by name; or, where the system itself calls the user's functions by
+ * their address, of such a function, which does the *_work.
+ */
 #define STAGE  static __attribute__((noinline, unused))
 #define HELPER static inline __attribute__((unused))
 
@@ -65,7 +69,7 @@ struct workload {
 };
 
 /* Never 0, since some queues give 0 a meaning; work keeps it so. */
-STAGE uint64_t source(uint64_t i)
+HELPER uint64_t source_work(uint64_t i)
 {
 	return i + 1;
 }
@@ -77,17 +81,32 @@ HELPER uint64_t work(uint64_t x, unsigned k)
 	return x;
 }
 
-STAGE uint64_t middle(uint64_t x)
+HELPER uint64_t middle_work(uint64_t x)
 {
 	if (job.ordered && x % 100 == 0)
 		return work(x, 50 * job.middle_k);
 	return work(x, job.middle_k);
 }
 
-STAGE void sink(uint64_t x)
+HELPER void sink_work(uint64_t x)
 {
 	x = work(x, job.sink_k);
 	sum = job.ordered ? sum * KNUTH + x : sum + x;
+}
+
+STAGE uint64_t source(uint64_t i)
+{
+	return source_work(i);
+}
+
+STAGE uint64_t middle(uint64_t x)
+{
+	return middle_work(x);
+}
+
+STAGE void sink(uint64_t x)
+{
+	sink_work(x);
 }
 
 HELPER uint64_t clock_ns(clockid_t clock)

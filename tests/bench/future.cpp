@@ -53,7 +53,7 @@ class pool
 	std::future<uint64_t> call(uint64_t i)
 	{
 		auto task = std::make_shared<std::packaged_task<uint64_t()>>(
-			[i] { return middle(source(i)); });
+			[i] { return middle_work(source(i)); });
 		auto result = task->get_future();
 
 		{
@@ -101,7 +101,7 @@ static void async_calls(uint64_t *results)
 			results[i - AT_ONCE] = f.get();
 		if (i < job.n)
 			f = std::async(std::launch::async,
-				[i] { return middle(source(i)); });
+				[i] { return middle_work(source(i)); });
 	}
 }
 

@@ -25,14 +25,14 @@ static int from_source(void *in, void **out, leat_worker *w)
 	(void)in;
 	if (i == job.n)
 		return LEAT_END;
-	*out = (void *)(uintptr_t)source(i);
+	*out = (void *)(uintptr_t)source_work(i);
 	return 0;
 }
 
 static int through_middle(void *in, void **out, leat_worker *w)
 {
 	(void)w;
-	*out = (void *)(uintptr_t)middle((uintptr_t)in);
+	*out = (void *)(uintptr_t)middle_work((uintptr_t)in);
 	return 0;
 }
 
@@ -40,7 +40,7 @@ static int to_sink(void *in, void **out, leat_worker *w)
 {
 	(void)out;
 	(void)w;
-	sink((uintptr_t)in);
+	sink_work((uintptr_t)in);
 	return LEAT_DROP;
 }
 
@@ -98,7 +98,7 @@ static void run_latency(void)
 static int run_call(void *in, void *out, leat_worker *w)
 {
 	(void)w;
-	*(uint64_t *)out = middle(source(*(uint64_t *)in));
+	*(uint64_t *)out = middle_work(source(*(uint64_t *)in));
 	return 0;
 }
 

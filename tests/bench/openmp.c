@@ -12,24 +12,24 @@ static char stage[STAGES_MAX];
 static void first_task(uint64_t i, uint64_t *t)
 {
 #pragma omp task firstprivate(i, t) depend(inout : *t, stage[0])
-	*t = source(i);
+	*t = source_work(i);
 }
 
 static void middle_task(unsigned s, uint64_t *t)
 {
 	if (job.workers > 1) {
 #pragma omp task firstprivate(t) depend(inout : *t)
-		*t = middle(*t);
+		*t = middle_work(*t);
 	} else {
 #pragma omp task firstprivate(t) depend(inout : *t, stage[s])
-		*t = middle(*t);
+		*t = middle_work(*t);
 	}
 }
 
 static void last_task(uint64_t *t)
 {
 #pragma omp task firstprivate(t) depend(inout : *t, stage[STAGES_MAX - 1])
-	sink(*t);
+	sink_work(*t);
 }
 
 static void run_chain(void)
@@ -52,7 +52,7 @@ static void calls(uint64_t *results)
 #pragma omp single
 	for (uint64_t i = 0; i < job.n; i++) {
 #pragma omp task firstprivate(i, results)
-		results[i] = middle(source(i));
+		results[i] = middle_work(source(i));
 	}
 }
 

@@ -17,7 +17,7 @@ typedef function_node<item, item> middle_node;
 
 static item through_middle(item v)
 {
-	return {v.seq, middle(v.x)};
+	return {v.seq, middle_work(v.x)};
 }
 
 /* The middle stages; nodes stay where they are as long as the graph. */
@@ -41,7 +41,7 @@ static void run_chain()
 	uint64_t i = 0;
 	input_node<item> first(g, [&i](tbb::flow_control &fc) -> item {
 		if (i < job.n) {
-			item v = {i, source(i)};
+			item v = {i, source_work(i)};
 
 			i++;
 			return v;
@@ -53,7 +53,7 @@ static void run_chain()
 	middles chain(g);
 	sequencer_node<item> order(g, [](const item &v) { return v.seq; });
 	function_node<item, continue_msg> last(g, serial, [](item v) {
-		sink(v.x);
+		sink_work(v.x);
 		return continue_msg();
 	});
 

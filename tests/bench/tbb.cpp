@@ -35,7 +35,7 @@ static void run_chain()
 	uint64_t i = 0;
 	auto first = [&i](tbb::flow_control &fc) -> uint64_t {
 		if (i < job.n)
-			return source(i++);
+			return source_work(i++);
 		fc.stop();
 		return 0;
 	};
@@ -57,10 +57,10 @@ static void run_latency()
 		}
 		sleep_us(job.k);
 		start = now_ns();
-		return source(i);
+		return source_work(i);
 	};
 	auto last = [&](uint64_t x) {
-		sink(x);
+		sink_work(x);
 		samples[i++] = now_ns() - start;
 	};
 
@@ -77,7 +77,7 @@ static void calls(uint64_t *results)
 	tbb::task_group group;
 
 	for (uint64_t i = 0; i < job.n; i++)
-		group.run([=] { results[i] = middle(source(i)); });
+		group.run([=] { results[i] = middle_work(source(i)); });
 	group.wait();
 }
 

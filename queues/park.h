@@ -16,11 +16,12 @@
  * a while without waiters a park becomes *quiet*: signallers have no fence
  * then, and whoever is the first to announce again makes all threads of the
  * process pass one, by membarrier(2), before it looks; until it has, the park
- * stays quiet. (An asymmetric fence, after D. Vyukov.)
+ * stays quiet. (After D. Dice, H. Huang and M. Yang, Asymmetric Dekker
+ * Synchronization.)
  *
- * At most one wake is in flight: a signal while a token
- * waits to be taken does nothing. Therefore whoever announced, and leaves
- * while the condition still holds for others, signals again.
+ * At most one wake is in flight: a signal while a token waits to be taken does
+ * nothing. Therefore whoever announced, and leaves while the condition still
+ * holds for others, signals again.
  *
  * Every announced thread leaves by taking a token, or by taking its own
  * announcement back: waiters + tokens is the number of announced threads.

@@ -83,7 +83,8 @@ void queue_chain(leat_queue *q)
 		wake_consumers(q);
 }
 
-/* Once, after the items are published, for the whole operation. */
+/* pushed_some looks for sleepers once the items are published: one look for all
+ * of them. */
 /* model: queue.pml published */
 static void pushed_some(leat_queue *q)
 {

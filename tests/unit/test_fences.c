@@ -78,12 +78,11 @@ static void meet_at(const struct what *what, bool single, bool quiet)
 	leat_queue_close(m.q);
 }
 
-/* none_is_lost meets at a queue with one thread a side, and at one of many;
- * and at quiet ones. */
-static void none_is_lost(const struct what *what)
+/* none_is_lost meets at a queue with one thread a side, and at one of many. */
+static void none_is_lost(const struct what *what, bool quiet)
 {
-	for (int i = 0; i < 4; i++)
-		meet_at(what, i & 1, i & 2);
+	meet_at(what, false, quiet);
+	meet_at(what, true, quiet);
 }
 
 static struct park *not_empty(leat_queue *q)
@@ -129,26 +128,42 @@ static void undo_cancel(leat_queue *q)
 	store_relaxed(&q->cancelled, 0);
 }
 
+static const struct what item_comes = {0, not_empty, may_take, push, pop};
+static const struct what room_comes = {1, not_full, may_put, pop, push};
+static const struct what end_comes = {
+	0, not_empty, may_take, leat_queue_end, undo_end};
+static const struct what cancel_comes = {
+	0, not_empty, may_take, leat_queue_cancel, undo_cancel};
+
 TEST(fences, who_sleeps_for_an_item_meets_a_push)
 {
-	none_is_lost(&(struct what){0, not_empty, may_take, push, pop});
+	none_is_lost(&item_comes, false);
 }
 
 TEST(fences, who_sleeps_for_room_meets_a_pop)
 {
-	none_is_lost(&(struct what){1, not_full, may_put, pop, push});
+	none_is_lost(&room_comes, false);
+}
+
+/* Who pushes or pops has no fence then. */
+TEST(fences, who_sleeps_in_a_quiet_park_meets_a_push)
+{
+	none_is_lost(&item_comes, true);
+}
+
+TEST(fences, who_sleeps_in_a_quiet_park_meets_a_pop)
+{
+	none_is_lost(&room_comes, true);
 }
 
 TEST(fences, who_sleeps_meets_the_end)
 {
-	none_is_lost(&(struct what){
-		0, not_empty, may_take, leat_queue_end, undo_end});
+	none_is_lost(&end_comes, false);
 }
 
 TEST(fences, who_sleeps_meets_a_cancel)
 {
-	none_is_lost(&(struct what){
-		0, not_empty, may_take, leat_queue_cancel, undo_cancel});
+	none_is_lost(&cancel_comes, false);
 }
 
 /* A run is laid down while the one before it is handed on. */

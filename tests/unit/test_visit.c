@@ -146,7 +146,7 @@ static int let_go(void *in, void **out, leat_worker *w)
 
 static uint64_t moves_of(uint32_t workers)
 {
-	struct moves m = {.n = FEWER(2000000)};
+	struct moves m = {.n = FEWER(1000000)};
 	leat_stage rows[3] = {
 		{.name = "source", .source = count_to, .arg = &m},
 		{.name = "middle",
@@ -167,11 +167,11 @@ static uint64_t moves_of(uint32_t workers)
 
 /*
  * Threads of a row that is visited stay out of it meanwhile. When they came
- * back every now and then, items of a row with two workers moved 5,000 to
- * 60,000 times a round; now it is ten to a hundred times as a rule.
+ * back every now and then, items of a row with two workers moved 2,500 to
+ * 30,000 times a round; now it is ten to a hundred times as a rule.
  */
 #define ROUNDS 12
-#define MOVES  2000 /* a round; it has 7,800 batches */
+#define MOVES  1000 /* a round; it has 3,900 batches */
 
 TEST(visit, while_a_row_is_visited_its_own_threads_keep_out)
 {

@@ -9,10 +9,9 @@
 #include <leat/error.h>
 #include "queues/park.h"
 
-#define WAITER	   (UINT64_C(1) << 32)
-#define TOKEN	   UINT64_C(1)
-#define TOKENS(w)  ((uint32_t)(w))
-#define WAITERS(w) ((w) << 1 >> 33)
+#define WAITER	  (UINT64_C(1) << 32)
+#define TOKEN	  UINT64_C(1)
+#define TOKENS(w) ((uint32_t)(w))
 
 #ifdef LEAT_PERTURB /* quiet all the time */
 #define CALM 2
@@ -116,7 +115,7 @@ void park_retract(struct park *p)
 {
 	uint64_t w = load_relaxed(&p->word);
 
-	while (!cas(&p->word, &w, w - (WAITERS(w) ? WAITER : TOKEN)))
+	while (!cas(&p->word, &w, w - (PARK_WAITERS(w) ? WAITER : TOKEN)))
 		;
 }
 
@@ -154,7 +153,7 @@ void park_post(struct park *p)
 	int saved = errno;
 
 	do {
-		if (!WAITERS(w) || TOKENS(w))
+		if (!PARK_WAITERS(w) || TOKENS(w))
 			return;
 	} while (!cas(&p->word, &w, w - WAITER + TOKEN));
 	futex_wake(&p->word, 1);
@@ -168,9 +167,10 @@ void park_post_all(struct park *p)
 	int saved = errno;
 
 	do {
-		if (!WAITERS(w))
+		if (!PARK_WAITERS(w))
 			return;
-	} while (!cas(&p->word, &w, (w & PARK_QUIET) + TOKENS(w) + WAITERS(w)));
+	} while (!cas(
+		&p->word, &w, (w & PARK_QUIET) + TOKENS(w) + PARK_WAITERS(w)));
 	futex_wake(&p->word, INT_MAX);
 	errno = saved;
 }

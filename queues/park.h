@@ -46,23 +46,18 @@ struct park {
 	uint64_t word;
 };
 
-#define PARK_QUIET (UINT64_C(1) << 63)
+#define PARK_QUIET	(UINT64_C(1) << 63)
+#define PARK_WAITERS(w) ((w) << 1 >> 33)
 
 static inline uint64_t park_waiters(const struct park *p)
 {
-	return load_relaxed(&p->word) << 1 >> 33;
+	return PARK_WAITERS(load_relaxed(&p->word));
 }
 
 /* park_busy tells whether anybody has announced. Needs a fence before it. */
 static inline bool park_busy(const struct park *p)
 {
 	return unlikely(park_waiters(p) > 0);
-}
-
-/* park_empty: nobody is there, also none that is woken. */
-static inline bool park_empty(const struct park *p)
-{
-	return (load_relaxed(&p->word) & ~PARK_QUIET) == 0;
 }
 
 /* park_quiet: nobody has announced, and a signaller needs no fence to be sure

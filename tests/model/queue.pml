@@ -740,14 +740,12 @@ no_room:	/* queue.c:queue_await_room, set_wake_at */
 		waited = 1;
 #ifdef WAKE_AT_HEAD
 		store(me, A_WAKE, head + QUARTER)
-#else
-#ifdef SP /* its own, which it sees even in the buffer */
+#elif defined(SP) /* its own, which it sees even in the buffer */
 		assert(mine >= CAP);
 		store(me, A_WAKE, mine - CAP + QUARTER)
 #else
 		assert(POS(tail) >= CAP);
 		store(me, A_WAKE, POS(tail) - CAP + QUARTER)
-#endif
 #endif
 	}
 	/* wait.c:wait_asleep */

@@ -190,7 +190,7 @@ static int drops_until(void *in, void **out, leat_worker *w)
 		end_thread(p);
 	if (n % 2 == 1)
 		return LEAT_DROP;
-	*out = leat_index(w) == 0 && p->row != NULL ? in : NULL;
+	*out = p->manner == WITH_OUT ? in : NULL;
 	return 0;
 }
 
@@ -199,7 +199,9 @@ static int drops_until(void *in, void **out, leat_worker *w)
 TEST(ended, what_was_dropped_is_counted)
 {
 	for (size_t rows = 1; rows <= 2; rows++) {
-		struct plan p = {.at = 100, .row = rows == 2 ? "first" : NULL};
+		struct plan p = {.at = 100,
+			.manner = rows == 2 ? WITH_OUT : PLAINLY,
+			.row = "first"};
 		leat_stage row[2] = {
 			{.name = "first",
 				.fn = drops_until,
@@ -220,7 +222,6 @@ TEST(ended, what_was_dropped_is_counted)
 		cr_assert_eq(s[0].dropped, 50);
 		cr_assert_eq(s[0].failed, 1);
 		chain_balance(c);
-		p.row = "first";
 		has_failed(c, &p);
 	}
 }

@@ -81,8 +81,8 @@ static void crowd_run(struct crowd c, uint64_t capacity, bool promise)
 	c.seen = bits_open(c.producers * c.each);
 	with_threads(c.producers + c.consumers, crowd_body, &c);
 	cr_assert_eq(c.ends, c.consumers);
-	cr_assert(park_empty(&c.q->not_empty));
-	cr_assert(park_empty(&c.q->not_full));
+	cr_assert(is_deserted(&c.q->not_empty));
+	cr_assert(is_deserted(&c.q->not_full));
 	bits_close_full(&c.seen);
 	leat_queue_close(c.q);
 }

@@ -386,8 +386,8 @@ TEST(queue_waits, deadlines_are_kept_on_both_sides)
 		t = leat_after(waits[i]);
 		cr_assert_eq(leat_queue_push_until(q, NULL, t), -ETIMEDOUT);
 		on_time(t);
-		cr_assert(park_empty(&q->not_empty));
-		cr_assert(park_empty(&q->not_full));
+		cr_assert(is_deserted(&q->not_empty));
+		cr_assert(is_deserted(&q->not_full));
 		leat_queue_close(q);
 	}
 }
@@ -454,7 +454,7 @@ TEST(queue_waits, a_deadline_races_with_a_push)
 		leat_queue_stats(m.q, &c);
 		cr_assert_eq(m.pushed, 1);
 		cr_assert_eq(c.depth + m.got, 1);
-		cr_assert(park_empty(&m.q->not_empty));
+		cr_assert(is_deserted(&m.q->not_empty));
 		leat_queue_close(m.q);
 		cr_assert_eq(items_alive(), 0);
 	}

@@ -127,6 +127,12 @@ void gate_pass(struct gate *g);
 void gate_await(struct gate *g, uint64_t n); /* until n have arrived */
 void gate_open(struct gate *g);
 
+/* is_deserted: nobody is in the park, also none that is woken. */
+static inline bool is_deserted(const struct park *p)
+{
+	return (load_relaxed(&p->word) & ~PARK_QUIET) == 0;
+}
+
 /* await_parked waits until n threads have announced that they will sleep. */
 void await_parked(const struct park *p, uint64_t n);
 

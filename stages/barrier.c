@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include "queues/sized.h"
-#include "stages/fan.h"
+#include "stages/index.h"
 
 static uint64_t thread_id(void)
 {

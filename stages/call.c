@@ -2,10 +2,70 @@
 /* Making a call. */
 #include <errno.h>
 #include "queues/sized.h"
-#include "stages/fan.h"
+#include "stages/index.h"
 
 #define LOOK	 (50 * LEAT_MS) /* how often a blocked caller looks around */
 #define PATIENCE (5 * LEAT_S)	/* and how long for somebody to take */
+
+/* fill_plain does what call_fill does for the commonest call: an integer, or a
+ * pair, is the key and the argument too. */
+static bool fill_plain(const leat_fan *f, struct call *c, const struct wish *w)
+{
+	const leat_key *key = w->key;
+
+	if (key->bytes != NULL || key->size > f->key_room || w->in != NULL ||
+		w->handle != NULL)
+		return false;
+	c->flags = w->slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
+	c->key_size = (uint16_t)key->size;
+	c->slot = w->slot;
+	memcpy(call_place(c, f->key_at), key->word, sizeof(key->word[0]));
+	if (key->size > sizeof(key->word[0]))
+		memcpy(call_place(c, f->key_at), key->word, sizeof(key->word));
+	return true;
+}
+
+/* record makes a record, which nothing knows yet; NULL without memory. */
+static struct call *record(leat_fan *f, const struct wish *w)
+{
+	uint32_t id;
+	struct call *c = store_take(&f->store, &id);
+
+	if (unlikely(c == NULL))
+		return NULL;
+	c->seq = f->made;
+	c->next = 0;
+	c->prev = f->last;
+	c->old = 0;
+	c->id = id;
+	c->code = 0;
+	c->flags = 0;
+	c->fate = 0;
+	return likely(fill_plain(f, c, w)) ? c : call_fill(f, c, w);
+}
+
+static void link_last(leat_fan *f, struct call *c)
+{
+	if (f->last != 0)
+		call_at(f, f->last)->next = c->id;
+	else
+		f->first = c->id;
+	f->last = c->id;
+	if (f->fresh == 0)
+		f->fresh = c->id;
+}
+
+/* file_call puts a call into the table, where call_seek said, and at the end of
+ * the list. */
+static void file_call(leat_fan *f, struct call *c, const struct place *p)
+{
+	if (likely(p->id == 0))
+		table_put(&f->table, p->at, p->hash, c->id);
+	else
+		f->table.entry[p->at].id = c->id;
+	c->old = p->id;
+	link_last(f, c);
+}
 
 /* admit makes a call for which there is room, under the lock. */
 static int admit(leat_fan *f, const struct wish *w)
@@ -15,14 +75,14 @@ static int admit(leat_fan *f, const struct wish *w)
 
 	if (unlikely(table_reserve(&f->table) < 0))
 		return -ENOMEM;
-	call_seek(f, w->key, &p);
+	p = call_seek(f, w->key);
 	if (p.id != 0 && !(f->opts.flags & LEAT_FAN_REPLACE) &&
 		call_is_new(f, call_at(f, p.id)))
 		return -EEXIST;
-	c = call_record(f, w);
+	c = record(f, w);
 	if (unlikely(c == NULL))
 		return -ENOMEM;
-	call_file(f, c, &p);
+	file_call(f, c, &p);
 	f->chores += p.id != 0 || w->slot != NULL;
 	if (w->handle != NULL)
 		*w->handle = c->more;

@@ -241,8 +241,9 @@ struct wish {
 	uint64_t deadline; /* 0: do not wait */
 };
 
-/* call_record makes a record, which nothing knows yet; NULL without memory. */
-struct call *call_record(leat_fan *f, const struct wish *w);
+/* call_fill puts what a call is made of into its new record; without memory it
+ * takes the record back and returns NULL. */
+struct call *call_fill(leat_fan *f, struct call *c, const struct wish *w);
 
 const void *call_key(const leat_fan *f, const struct call *c, size_t *size);
 void *call_in(const leat_fan *f, const struct call *c);
@@ -266,31 +267,6 @@ static inline const void *key_bytes(const leat_key *key)
 {
 	return key->bytes != NULL ? key->bytes : key->word;
 }
-
-/* index.c: all under the lock */
-
-/* Where a key is in the table, or would be; id is its last call, or 0. */
-struct place {
-	uint64_t at;
-	uint32_t hash;
-	uint32_t id;
-};
-
-void call_seek(const leat_fan *f, const leat_key *key, struct place *p);
-
-/* call_file puts a call into the table, where call_seek said, and at the end
- * of the list. */
-void call_file(leat_fan *f, struct call *c, const struct place *p);
-
-/* call_find finds the last call with the key; NULL if there is none. */
-struct call *call_find(const leat_fan *f, const leat_key *key);
-
-/* call_detach takes a call out of the table and the list. */
-void call_detach(leat_fan *f, struct call *c);
-
-/* call_unlink takes it out of the list alone: a later call with its key has
- * taken its place in the table. */
-void call_unlink(leat_fan *f, struct call *c);
 
 /* hand.c */
 

@@ -2,7 +2,7 @@
 /* Single calls: their handles, and as they are completed. */
 #include <errno.h>
 #include "queues/sized.h"
-#include "stages/fan.h"
+#include "stages/index.h"
 
 int leat_handle_done(const leat_handle *h)
 {

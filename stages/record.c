@@ -216,39 +216,7 @@ static int place_in(leat_fan *f, struct call *c, const struct wish *w)
 	return 0;
 }
 
-static __attribute__((noinline)) int fill(
-	leat_fan *f, struct call *c, const struct wish *w)
-{
-	int rc = place_key(f, c, w->key);
-
-	if (rc == 0)
-		rc = place_more(f, c, w);
-	if (rc == 0)
-		rc = place_in(f, c, w);
-	return rc;
-}
-
-/* fill_plain does what fill does for the commonest call: an integer, or a
- * pair, is the key and the argument too. */
-static inline bool fill_plain(
-	const leat_fan *f, struct call *c, const struct wish *w)
-{
-	const leat_key *key = w->key;
-
-	if (key->bytes != NULL || key->size > f->key_room || w->in != NULL ||
-		w->handle != NULL)
-		return false;
-	c->flags = w->slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
-	c->key_size = (uint16_t)key->size;
-	c->slot = w->slot;
-	memcpy(call_place(c, f->key_at), key->word, sizeof(key->word[0]));
-	if (key->size > sizeof(key->word[0]))
-		memcpy(call_place(c, f->key_at), key->word, sizeof(key->word));
-	return true;
-}
-
-static __attribute__((noinline)) struct call *give_up(
-	leat_fan *f, struct call *c)
+static struct call *give_up(leat_fan *f, struct call *c)
 {
 	uint32_t id = c->id;
 
@@ -258,22 +226,15 @@ static __attribute__((noinline)) struct call *give_up(
 	return NULL;
 }
 
-struct call *call_record(leat_fan *f, const struct wish *w)
+struct call *call_fill(leat_fan *f, struct call *c, const struct wish *w)
 {
-	uint32_t id;
-	struct call *c = store_take(&f->store, &id);
+	int rc = place_key(f, c, w->key);
 
-	if (unlikely(c == NULL))
-		return NULL;
-	c->seq = f->made;
-	c->next = 0;
-	c->prev = f->last;
-	c->old = 0;
-	c->id = id;
-	c->code = 0;
-	c->flags = 0;
-	c->fate = 0;
-	if (likely(fill_plain(f, c, w)) || fill(f, c, w) == 0)
+	if (rc == 0)
+		rc = place_more(f, c, w);
+	if (rc == 0)
+		rc = place_in(f, c, w);
+	if (rc == 0)
 		return c;
 	return give_up(f, c);
 }

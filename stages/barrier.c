@@ -227,15 +227,20 @@ static int result(leat_fan *f, const leat_key *key, void **out)
 	return c->code;
 }
 
-int leat_result(leat_fan *f, leat_key key, void **out)
+int leat_result_by(leat_fan *f, const leat_key *key, void **out)
 {
 	int rc;
 
 	*out = NULL;
 	fan_lock(f);
-	rc = result(f, &key, out);
+	rc = result(f, key, out);
 	fan_unlock(f);
 	return rc;
+}
+
+int leat_result(leat_fan *f, leat_key key, void **out)
+{
+	return leat_result_by(f, &key, out);
 }
 
 int leat_each_sized(leat_fan *f, leat_done *done, size_t size)

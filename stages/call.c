@@ -210,19 +210,23 @@ static int call(leat_fan *f, const struct wish *w)
 	return 0;
 }
 
-int leat_call(leat_fan *f, leat_key key, const void *in, size_t size)
+int leat_call_by(leat_fan *f, const leat_key *key, const void *in, size_t size,
+	uint64_t deadline)
 {
 	struct wish w = {
-		.key = &key, .in = in, .size = size, .deadline = LEAT_NEVER};
+		.key = key, .in = in, .size = size, .deadline = deadline};
 
 	return call(f, &w);
 }
 
+int leat_call(leat_fan *f, leat_key key, const void *in, size_t size)
+{
+	return leat_call_by(f, &key, in, size, LEAT_NEVER);
+}
+
 int leat_trycall(leat_fan *f, leat_key key, const void *in, size_t size)
 {
-	struct wish w = {.key = &key, .in = in, .size = size};
-
-	return call(f, &w);
+	return leat_call_by(f, &key, in, size, 0);
 }
 
 int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
@@ -237,11 +241,11 @@ int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
 	return call(f, &w);
 }
 
-int leat_call_sized(leat_fan *f, leat_key key, const void *in, size_t size,
-	const leat_call_opts *opts, size_t opts_size)
+int leat_call_sized(leat_fan *f, const leat_key *key, const void *in,
+	size_t size, const leat_call_opts *opts, size_t opts_size)
 {
 	struct wish w = {
-		.key = &key, .in = in, .size = size, .deadline = LEAT_NEVER};
+		.key = key, .in = in, .size = size, .deadline = LEAT_NEVER};
 	leat_call_opts o;
 	int rc;
 

@@ -205,6 +205,18 @@ static inline int leat_fan_open(leat_fan **fan, const leat_fan_opts *opts)
 }
 
 /*
+ * leat_call_by is what leat_call and leat_trycall become, with the key's
+ * address. It waits until the deadline, or, if that is 0, not at all: it
+ * returns -ETIMEDOUT, or -EAGAIN, if the queue is still full.
+ *
+ * The address, since compilers copy a struct that is passed by value in words
+ * that are longer than those it was just written in; processors cannot forward
+ * such a load, which waits until all stores before it have their lines.
+ */
+LEAT_API int leat_call_by(leat_fan *fan, const leat_key *key, const void *in,
+	size_t size, uint64_t deadline);
+
+/*
  * leat_call calls the fan's function, and waits only while the queue is full.
  * `in` is copied when `size` says how long it is. With size 0 the function
  * gets the very pointer (see free_in above), or, when it is NULL, the key.
@@ -215,12 +227,18 @@ static inline int leat_fan_open(leat_fan **fan, const leat_fan_opts *opts)
  * call of this fan, and with LEAT_FAN_NEXT when nobody else calls leat_next (if
  * nobody at all has, after five seconds); -ENOMEM; -EINVAL without a key.
  */
-LEAT_API int leat_call(
-	leat_fan *fan, leat_key key, const void *in, size_t size);
+LEAT_INLINE int leat_call(
+	leat_fan *fan, leat_key key, const void *in, size_t size)
+{
+	return leat_call_by(fan, &key, in, size, LEAT_NEVER);
+}
 
 /* leat_trycall is call without waiting: -EAGAIN when the queue is full. */
-LEAT_API int leat_trycall(
-	leat_fan *fan, leat_key key, const void *in, size_t size);
+LEAT_INLINE int leat_trycall(
+	leat_fan *fan, leat_key key, const void *in, size_t size)
+{
+	return leat_call_by(fan, &key, in, size, 0);
+}
 
 /*
  * leat_call_into is call with a slot: the barrier writes the output, of
@@ -238,13 +256,13 @@ typedef struct leat_call_opts {
 } leat_call_opts;
 
 /* leat_call_with is call with options. */
-LEAT_API int leat_call_sized(leat_fan *fan, leat_key key, const void *in,
+LEAT_API int leat_call_sized(leat_fan *fan, const leat_key *key, const void *in,
 	size_t size, const leat_call_opts *opts, size_t opts_size);
 
 static inline int leat_call_with(leat_fan *fan, leat_key key, const void *in,
 	size_t size, const leat_call_opts *opts)
 {
-	return leat_call_sized(fan, key, in, size, opts, sizeof(*opts));
+	return leat_call_sized(fan, &key, in, size, opts, sizeof(*opts));
 }
 
 /*
@@ -261,6 +279,9 @@ LEAT_API int leat_fan_wait(leat_fan *fan);
  * and nothing is applied, when it passes. */
 LEAT_API int leat_fan_wait_until(leat_fan *fan, uint64_t deadline);
 
+/* leat_result_by is what leat_result becomes, with the key's address. */
+LEAT_API int leat_result_by(leat_fan *fan, const leat_key *key, void **out);
+
 /*
  * leat_result finds the result of the last call with this key, as of the last
  * barrier; earlier waves' results stay until their key is called again.
@@ -269,7 +290,10 @@ LEAT_API int leat_fan_wait_until(leat_fan *fan, uint64_t deadline);
  * slot. *out is then NULL. It points into the fan's table until the next
  * barrier after another call with this key, leat_fan_clear or leat_fan_close.
  */
-LEAT_API int leat_result(leat_fan *fan, leat_key key, void **out);
+LEAT_INLINE int leat_result(leat_fan *fan, leat_key key, void **out)
+{
+	return leat_result_by(fan, &key, out);
+}
 
 /*
  * leat_each goes through the results, and the failures, in call order:

@@ -17,6 +17,7 @@ KEY = c.CFUNCTYPE(c.c_uint64, c.c_void_p, c.c_void_p)
 DROP, TOOK, END = 1, 2, 4
 ORDERED = 1
 SKIP = 1
+NEVER = 2**64 - 1
 ESOURCE, ETWICE = -20005, -20003
 
 
@@ -144,9 +145,11 @@ def load(path):
             ("queue_close", None, p),
             ("fan_open_sized", c.c_int, pp, c.POINTER(FanOpts), size),
             ("call", c.c_int, p, Key, p, size),
+            ("call_by", c.c_int, p, c.POINTER(Key), p, size, c.c_uint64),
             ("call_into", c.c_int, p, p, p, size),
             ("fan_wait", c.c_int, p),
             ("result", c.c_int, p, Key, pp),
+            ("result_by", c.c_int, p, c.POINTER(Key), pp),
             ("each_sized", c.c_int, p, c.POINTER(Done), size),
             ("fan_failure_sized", c.c_int, p, c.POINTER(Done), size),
             ("next_sized", c.c_int, p, c.POINTER(Done), size, c.c_uint64),
@@ -366,8 +369,11 @@ def a_fan_gives_the_serial_result(leat):
     assert slot.value == 25
     assert log == [n for n in range(100) if n != 13] + [5, 5]
     out = c.c_void_p()
-    assert leat.leat_result(fan, text(b"five"), c.byref(out)) == 0
-    assert c.cast(out, c.POINTER(c.c_uint64))[0] == 25
+    key = text(b"five")
+    for rc in (leat.leat_result(fan, key, c.byref(out)),
+               leat.leat_result_by(fan, c.byref(key), c.byref(out))):
+        assert rc == 0
+        assert c.cast(out, c.POINTER(c.c_uint64))[0] == 25
     done, got = Done(), []
     while leat.leat_each_sized(fan, c.byref(done), c.sizeof(done)) == 0:
         got.append(done.out[0] if done.code == 0 else done.text)
@@ -386,9 +392,9 @@ def calls_as_they_complete(leat):
 
     fan, done, got = open_fan(leat, fn=double, flags=4), Done(), {}
     for n in range(100):
-        assert leat.leat_call(fan, u64(n), None, 0) == 0
+        assert leat.leat_call_by(fan, c.byref(u64(n)), None, 0, NEVER) == 0
     while (rc := leat.leat_next_sized(
-            fan, c.byref(done), c.sizeof(done), 2**64 - 1)) == 0:
+            fan, c.byref(done), c.sizeof(done), NEVER)) == 0:
         key = c.cast(done.key, c.POINTER(c.c_uint64))[0]
         got[key] = done.out[0]
     assert rc == END and got == {n: 2 * n for n in range(100)}
@@ -404,7 +410,7 @@ def time_and_version(leat):
         queue, c.byref(c.c_void_p()), leat.leat_after(20_000_000)) == \
         -errno.ETIMEDOUT
     assert leat.leat_now() - start >= 20_000_000
-    assert leat.leat_after(2**64 - 1) == 2**64 - 1
+    assert leat.leat_after(NEVER) == NEVER
     leat.leat_queue_close(queue)
     assert len(leat.leat_version().split(b".")) == 3
 

@@ -856,6 +856,7 @@ Test(fan, trycall_says_so_when_the_queue_is_full)
 		leat_call_opts until = {.deadline = leat_after(LEAT_MS)};
 		leat_fan *fan = open_fan(&opts);
 		uint64_t n = 0;
+		leat_key key;
 
 		leat_call(fan, leat_u64(n++), NULL, 0);
 		cr_assert(gate_await(&g.gate, 1));
@@ -863,6 +864,10 @@ Test(fan, trycall_says_so_when_the_queue_is_full)
 			cr_assert_eq(
 				leat_trycall(fan, leat_u64(n++), NULL, 0), 0);
 		cr_assert_eq(leat_trycall(fan, leat_u64(n), NULL, 0), -EAGAIN);
+		key = leat_u64(n);
+		cr_assert_eq(leat_call_by(fan, &key, NULL, 0, 0), -EAGAIN);
+		cr_assert_eq(leat_call_by(fan, &key, NULL, 0, leat_after(1)),
+			-ETIMEDOUT);
 		cr_assert_eq(leat_call_with(fan, leat_u64(n), NULL, 0, &until),
 			-ETIMEDOUT);
 		gate_open(&g.gate);

@@ -185,7 +185,7 @@ static __attribute__((noinline)) int make_late(
 	uint64_t since = leat_now();
 	int rc = -EAGAIN;
 
-	while (rc == -EAGAIN && w->deadline != 0) {
+	while (rc == -EAGAIN) {
 		rc = await_room(f, w->deadline, since);
 		if (rc == 0)
 			rc = make(f, w);
@@ -200,7 +200,7 @@ static int call(leat_fan *f, const struct wish *w)
 	if (unlikely(!is_key(w->key)))
 		return -EINVAL;
 	rc = make(f, w);
-	if (unlikely(rc == -EAGAIN))
+	if (unlikely(rc == -EAGAIN) && w->deadline != 0)
 		rc = make_late(f, w);
 	if (unlikely(rc < 0))
 		return rc;

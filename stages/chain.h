@@ -66,6 +66,11 @@ int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
 /* chain_halt stops everything at once and wakes every blocked thread. */
 void chain_halt(leat_chain *c);
 
+/* chain_pull takes up to max results; it waits for one until the deadline, or,
+ * if that is 0, not at all. */
+int chain_pull(
+	leat_chain *c, void **items, size_t max, size_t *n, uint64_t deadline);
+
 /* chain_code is what a halted chain returns: its failure or -ECANCELED. */
 int chain_code(leat_chain *c);
 

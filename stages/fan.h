@@ -56,6 +56,7 @@
 
 #define PENDING 64 /* places in pending */
 #define COMPANY 32 /* calls that are enough to go together */
+#define FETCH	32 /* results that leat_next takes from the queue at a time */
 
 /* What a caller knows about a call; never changes while it is in flight. */
 enum call_flag {
@@ -165,6 +166,9 @@ struct leat_fan {
 	bool owns;		 /* some calls owned memory elsewhere */
 	pthread_mutex_t barrier; /* one at a time */
 	uint64_t barrier_owner;	 /* its thread, or 0 */
+	/* For leat_next: promised already, and in the queue no more. */
+	void *fetched[FETCH];
+	size_t fetched_at, fetched_n;
 	/* Written by callers, read by whoever hands over. */
 	_Alignas(LINE) uint64_t made;
 	struct call *pending[PENDING];

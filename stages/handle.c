@@ -92,23 +92,59 @@ static void know_taker(leat_fan *f)
 		store_relaxed(&f->taker, PULLERS_MANY);
 }
 
-/* promise makes sure that a call will come: the caller's alone. */
-static bool promise(leat_fan *f)
+/* fetch takes results that are there and promised to nobody: for one taker
+ * only, as another might be waiting while they lie here. */
+static void fetch(leat_fan *f)
 {
-	bool some;
+	uint64_t left = f->made - f->promised;
+	size_t most = left < FETCH ? left : FETCH;
+	size_t n = 0;
 
-	fan_lock(f);
-	some = f->promised < f->made;
-	f->promised += some;
-	fan_unlock(f);
-	return some;
+	if (most > 1 && load_relaxed(&f->taker) == PULLERS_MANY)
+		most = 1;
+	if (most > 0)
+		chain_pull(f->chain, f->fetched, most, &n, 0);
+	calls_fetch(f->fetched, n);
+	f->fetched_at = 0;
+	f->fetched_n = n;
+	f->promised += n;
 }
 
-static void break_promise(leat_fan *f)
+/* promise finds a result; or makes sure that one will come, the caller's alone,
+ * and returns -EAGAIN; or LEAT_END. */
+static int promise(leat_fan *f, void **item)
 {
+	int rc = -EAGAIN;
+
+	fan_lock(f);
+	if (f->fetched_n == 0)
+		fetch(f);
+	if (f->fetched_n > 0) {
+		*item = f->fetched[f->fetched_at++];
+		f->fetched_n--;
+		rc = 0;
+	} else if (f->promised < f->made) {
+		f->promised++;
+	} else {
+		rc = LEAT_END;
+	}
+	fan_unlock(f);
+	return rc;
+}
+
+/* keep_promise waits for the result. */
+static int keep_promise(leat_fan *f, void **item, uint64_t deadline)
+{
+	int rc;
+
+	hand_over(f);
+	rc = leat_pull_until(f->chain, item, deadline);
+	if (rc == 0)
+		return 0;
 	fan_lock(f);
 	f->promised--;
 	fan_unlock(f);
+	return rc;
 }
 
 /* give applies a call, unless a barrier has, and takes it out of the fan. */
@@ -120,7 +156,8 @@ static void give(leat_fan *f, struct call *c)
 	call_detach(f, c);
 	f->given++;
 	barrier_leave(f);
-	park_signal(&f->space);
+	if (!f->alone)
+		park_signal(&f->space);
 }
 
 static void give_back(leat_fan *f, leat_done *done)
@@ -147,14 +184,11 @@ int leat_next_sized(
 		return -EDEADLK;
 	give_back(f, done);
 	know_taker(f);
-	if (!promise(f))
-		return LEAT_END;
-	hand_over(f);
-	rc = leat_pull_until(f->chain, &item, deadline);
-	if (rc != 0) {
-		break_promise(f);
+	rc = promise(f, &item);
+	if (rc == -EAGAIN)
+		rc = keep_promise(f, &item, deadline);
+	if (rc != 0)
 		return rc;
-	}
 	give(f, item);
 	call_show(f, item, done, size);
 	return 0;

@@ -157,7 +157,7 @@ static void know_puller(leat_chain *c)
  * The workers of a chain that was halted leave, and so end the results, maybe
  * before these are cancelled: that is not the end after the last.
  */
-static int pull(
+int chain_pull(
 	leat_chain *c, void **items, size_t max, size_t *n, uint64_t deadline)
 {
 	leat_queue *q = results(c);
@@ -176,27 +176,27 @@ int leat_pull(leat_chain *c, void **item)
 {
 	size_t n;
 
-	return pull(c, item, 1, &n, LEAT_NEVER);
+	return chain_pull(c, item, 1, &n, LEAT_NEVER);
 }
 
 int leat_trypull(leat_chain *c, void **item)
 {
 	size_t n;
 
-	return pull(c, item, 1, &n, 0);
+	return chain_pull(c, item, 1, &n, 0);
 }
 
 int leat_pull_until(leat_chain *c, void **item, uint64_t deadline)
 {
 	size_t n;
 
-	return pull(c, item, 1, &n, queue_deadline(deadline));
+	return chain_pull(c, item, 1, &n, queue_deadline(deadline));
 }
 
 int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n)
 {
 	*n = 0;
-	return max == 0 ? 0 : pull(c, items, max, n, LEAT_NEVER);
+	return max == 0 ? 0 : chain_pull(c, items, max, n, LEAT_NEVER);
 }
 
 struct waiter {

@@ -287,6 +287,41 @@ Test(fan_single, several_threads_may_take)
 	leat_fan_close(fan);
 }
 
+static void *take_rest(void *arg)
+{
+	leat_fan *fan = arg;
+	leat_done done = {0};
+	uint64_t *sum = calloc(1, sizeof(*sum));
+
+	while (leat_next(fan, &done) == 0)
+		*sum += *(uint64_t *)done.out;
+	return sum;
+}
+
+Test(fan_single, what_one_thread_has_fetched_another_may_take)
+{
+	leat_fan_opts opts = {.fn = copy,
+		.out_size = 8,
+		.workers = 2,
+		.queue = 100,
+		.flags = LEAT_FAN_NEXT};
+	leat_fan *fan = open_fan(&opts);
+	leat_done done = {0};
+	pthread_t thread;
+	uint64_t *sum;
+
+	for (uint64_t n = 0; n < 100; n++)
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_next(fan, &done), 0);
+	pthread_create(&thread, NULL, take_rest, fan);
+	pthread_join(thread, (void **)&sum);
+	cr_assert_eq(*sum + *(uint64_t *)done.out, UINT64_C(99) * 100 / 2);
+	free(sum);
+	cr_assert_eq(leat_next(fan, &done), LEAT_END);
+	leat_fan_close(fan);
+}
+
 static pthread_t main_thread;
 static uint64_t told;
 

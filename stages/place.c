@@ -132,24 +132,18 @@ static uint64_t visits_of(const struct stage *s)
 	return n;
 }
 
-/*
- * visitor is the thread that is on a visit in the place, and what is in its
- * `away`: the number, or the home that it got instead of its own. With a home
- * in this stage it is none any more.
- */
+/* visitor is the thread that is on a visit in the place, and the visit's
+ * number. One that got a home in this stage instead of its own is none any
+ * more. */
 static struct thread *visitor(const leat_worker *w, uint64_t *away)
 {
 	uint64_t by = load_acquire(&w->manned);
 	struct thread *t = (struct thread *)(uintptr_t)by;
-	const leat_worker *home;
 
 	if (t == NULL)
 		return NULL;
 	*away = load_acquire(&t->away);
-	if (*away == 0)
-		return NULL;
-	home = (const leat_worker *)(uintptr_t)*away;
-	return !(*away & 1) && home->stage == w->stage ? NULL : t;
+	return *away & 1 ? t : NULL;
 }
 
 static bool any_visitor(const struct stage *s)
@@ -162,16 +156,13 @@ static bool any_visitor(const struct stage *s)
 	return false;
 }
 
-/*
- * take_over: the two threads change homes. The visitor finds out when it is
- * done; until then it does not look at its home, so the watcher may have it at
- * once. It may go on to another stage meanwhile and be stuck there too: then it
- * is the new home that the next watcher takes.
- */
+/* take_over: the two threads change homes. The visitor finds out when it is
+ * done in the place; until then it does not look at its home, so the watcher
+ * may have it at once. */
 /* model: visit.pml await */
 static bool take_over(struct thread *t, struct thread *other, uint64_t away)
 {
-	uint64_t theirs = away & 1 ? load_relaxed(&other->left) : away;
+	uint64_t theirs = load_relaxed(&other->left);
 
 	if (!cas(&other->away, &away, (uint64_t)(uintptr_t)t->home))
 		return false;

@@ -63,9 +63,9 @@ struct thread {
 	_Alignas(LINE) struct leat_worker *home;
 	struct leat_worker *place; /* the one it runs, kept between batches */
 	/*
-	 * 0 at home. On a visit its number, which is odd. Whoever takes the
-	 * home of a visitor that is stuck puts the address of its own one
-	 * there instead, which is even.
+	 * 0 at home. On a visit its number, which is odd, and another one in
+	 * each place. Whoever takes the home of a visitor that is stuck puts
+	 * the address of its own one there instead, which is even.
 	 */
 	uint64_t away;
 	uint64_t left;	 /* the address of the home, for others to read */
@@ -160,8 +160,8 @@ struct leat_worker {
 	uint64_t visits; /* by other threads */
 	uint64_t dry;	 /* 1: a source that has ended; never reset */
 	uint64_t shy;	 /* a source does not rest at so many full queues */
-	/* The watcher's: who was on a visit here at the last tick, and what
-	 * was in its `away`. */
+	/* The watcher's: who was on a visit here at the last tick, and the
+	 * visit's number. */
 	struct thread *seen;
 	uint64_t seen_away;
 	struct tally tally;

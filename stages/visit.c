@@ -93,22 +93,44 @@ static void leave_home(struct thread *t)
 	fence_full();
 }
 
+/*
+ * move_on is for between two places: the visit gets another number, so that who
+ * watches the last place comes too late. If the home is taken, the visit ends:
+ * the new home may be in a later stage than the next place, which could then
+ * wait for room that nobody else makes.
+ */
+/* model: visit.pml swept */
+static bool move_on(struct thread *t)
+{
+	uint64_t away = t->visits;
+
+	if (!cas(&t->away, &away, away + 2))
+		return false;
+	t->visits += 2;
+	return true;
+}
+
 /* Down the chain, and again while something is left anywhere; what is left
  * after that is for the stages' own threads. */
 /* model: visit.pml source */
 void visit(struct thread *t, struct stage *s)
 {
 	struct stage *last = s;
-	bool left = true;
+	bool left = true, away = true;
 
 	leave_home(t);
-	for (int sweep = 0; left && sweep < SWEEPS; sweep++) {
+	for (int sweep = 0; left && away && sweep < SWEEPS; sweep++) {
 		left = false;
-		for (struct stage *p = s; p <= last; p++) {
+		for (struct stage *p = s; away && p <= last; p++) {
 			left |= visit_stage(t, p);
 			if (t->owes && p == last)
 				last++;
+			away = move_on(t);
 		}
+	}
+	if (!away) {
+		left = true;
+		t->owes = false;
 	}
 	come_home(t);
 	for (; left && s <= last; s++)

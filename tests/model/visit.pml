@@ -30,7 +30,7 @@
  *	DRAW		the place of a single source, too, is run by any thread,
  *			and its queue is full with CAP items
  *	ALOOF		with DRAW: the source never visits
- *	WRAP		with DRAW: half as many numbers of visits there are
+ *	WRAP		half as many numbers of visits there are
  *	EMIT		with DRAW: a call makes two items, and waits for room
  *	CROWD		two are a crowd already, and what there is in the queue is always little: it is left to
  *			who is awake, if it may be
@@ -42,6 +42,9 @@
  *
  * Nor has the look at `watching` of who has made way: without it nothing is
  * caught in two places, but a unit test hangs with three.
+ *
+ * That a visit ends when its home is taken has no fault here: what would wait
+ * for ever otherwise takes two stages that are visited.
  *
  * Of the drawing, the second look at `watching`, the wake of a dry source's
  * thread and the last queue_chain have no fault here: without them a tick comes
@@ -635,9 +638,6 @@ inline begin_watch(to)
 }
 
 /* place.c:visitor. Who has a home in the stage by now is none. */
-#define AT_HOME(p, a) ((a) >= TAKEN && \
-	IS_SOURCE(((a) - TAKEN) / 2) == IS_SOURCE(p))
-
 inline visitor_at(p)
 {
 	other = NONE;
@@ -647,8 +647,7 @@ inline visitor_at(p)
 		atomic {
 			other_away = away[w - 1];
 			if
-			:: other_away != 0 && !AT_HOME(p, other_away) ->
-				other = w - 1
+			:: other_away % 2 == 1 -> other = w - 1
 			:: else
 			fi
 		}
@@ -737,8 +736,7 @@ inline look_at(p)
 	if
 	:: IS_STUCK(p) ->
 		/* place.c:take_over */
-		w = (other_away % 2 == 1 -> left_home[other] :
-			(other_away - TAKEN) / 2);
+		w = left_home[other];
 		atomic {
 			DRAINED(me);
 			if
@@ -834,22 +832,24 @@ inline come_home()
 	fi
 }
 
-/* visit.c:leave_home. A thread that draws may go on many visits, so there its
- * numbers come again; `left` is not looked at before `away`. */
+/* A thread goes to many places, so its numbers come again here. */
 #ifndef WRAP
 #define WRAP 4
 #endif
+#define NEXT_NUMBER number = number % WRAP + 2
+
+/* visit.c:leave_home. `left` is not looked at before `away`. */
 inline leave_home()
 {
 #ifdef DRAW
 	atomic {
 		DRAINED(me);
-		number = number % WRAP + 2;
+		NEXT_NUMBER;
 		left_home[me] = home;
 		away[me] = number - 1
 	}
 #else
-	atomic { store(me, A_LEFT + me, home); number = number + 2 }
+	atomic { store(me, A_LEFT + me, home); NEXT_NUMBER }
 	store(me, A_AWAY + me, number - 1);
 #ifndef NO_VISIT_FENCE
 	DRAINED(me);
@@ -1115,6 +1115,14 @@ again:
 #endif
 swept:
 	sweep++;
+	/* visit.c:move_on */
+	atomic {
+		DRAINED(me);
+		if
+		:: away[me] == number - 1 -> NEXT_NUMBER; away[me] = number - 1
+		:: else -> left = 1; sweep = SWEEPS
+		fi
+	}
 	if
 	:: left && sweep < SWEEPS -> goto again
 	:: else -> sweep = 0

@@ -69,7 +69,8 @@ test-stress: $(STRESS) $(STRESS_P) $(SOAK)
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \
 		'$(STRESS_BIN)/linear-perturbed -n 5000' \
-		'$(STRESS_BIN)/waits' '$(STRESS_BIN)/waits-perturbed' \
+		'$(STRESS_BIN)/waits -b $(if $(SAN),12,48)' \
+		'$(STRESS_BIN)/waits-perturbed -b 6' \
 		$(if $(SAN),,'$(STRESS_BIN)/flat -n 1000000') \
 		'$(SOAK) -t 4'
 

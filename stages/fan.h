@@ -33,8 +33,8 @@
  *	  nobody awake: hand over	  made != handed: hand over
  *					  sleep; the same after a tick
  *
- * And in company they wake nobody. Calls of nothing take 39 ns each so, and
- * took 130 when each went alone, for three lines that moved between processors.
+ * And in company they wake nobody. When each call went alone, three lines moved
+ * between processors for it.
  *
  * Bound: made - head never exceeds the queue's capacity, so whatever is
  * pending has a place in the queue.

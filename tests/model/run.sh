@@ -19,7 +19,7 @@ set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 work=${BUILD:-build}/model
-memory=${MEMORY:-3500}
+memory=${MEMORY:-6000}
 limit=${LIMIT:-600}
 passed=0 failed=0 number=0 all=0
 

@@ -1115,16 +1115,19 @@ again:
 #endif
 swept:
 	sweep++;
-	/* visit.c:move_on */
-	atomic {
-		DRAINED(me);
-		if
-		:: away[me] == number - 1 -> NEXT_NUMBER; away[me] = number - 1
-		:: else -> left = 1; sweep = SWEEPS
-		fi
-	}
+	/* visit.c:move_on, but for the last one: come_home does the same */
 	if
-	:: left && sweep < SWEEPS -> goto again
+	:: left && sweep < SWEEPS ->
+		atomic {
+			DRAINED(me);
+			if
+			:: away[me] == number - 1 ->
+				NEXT_NUMBER;
+				away[me] = number - 1;
+				goto again
+			:: else -> sweep = 0
+			fi
+		}
 	:: else -> sweep = 0
 	fi;
 	come_home();

@@ -35,7 +35,7 @@ static void many_outputs(struct spec *s, uint32_t workers, bool ordered)
 		r->emit = 0;
 		r->fail = 0;
 	}
-	s->items = 30;
+	s->items = 15;
 	s->row[s->n / 2].emit = 50;
 	s->row[s->n / 2].emit_max = 1000;
 	s->row[s->n / 2].pause = 50;

@@ -63,8 +63,8 @@ test-stress: $(STRESS) $(STRESS_P) $(SOAK)
 	@$(RUN) -t 120 \
 		'$(STRESS_BIN)/chains -t $(STRESS_T)' \
 		'$(STRESS_BIN)/chains-perturbed -t $(STRESS_T)' \
-		'$(STRESS_BIN)/errors_meet_bounds -n $(if $(SAN),48,200) -k 100' \
-		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n $(if $(SAN),48,96) -k 500' \
+		'$(STRESS_BIN)/errors_meet_bounds -n $(if $(SAN),32,200) -k 100' \
+		'$(STRESS_BIN)/errors_meet_bounds-perturbed -n $(if $(SAN),32,96) -k 500' \
 		'$(STRESS_BIN)/queues' \
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \

@@ -69,8 +69,8 @@ test-stress: $(STRESS) $(STRESS_P) $(SOAK)
 		'$(STRESS_BIN)/queues-perturbed' \
 		'$(STRESS_BIN)/linear -n 5000' \
 		'$(STRESS_BIN)/linear-perturbed -n 5000' \
-		'$(STRESS_BIN)/waits -b $(if $(SAN),12,48)' \
-		'$(STRESS_BIN)/waits-perturbed -b 6' \
+		'$(STRESS_BIN)/waits -b $(if $(SAN)$(LEAT_WRAP),4,48)' \
+		'$(STRESS_BIN)/waits-perturbed -b 4' \
 		$(if $(SAN),,'$(STRESS_BIN)/flat -n 1000000') \
 		'$(SOAK) -t 4'
 

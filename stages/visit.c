@@ -128,7 +128,7 @@ void visit(struct thread *t, struct stage *s)
 			away = move_on(t);
 		}
 	}
-	if (!away) {
+	if (!away) { /* what it has given quietly is left, too */
 		left = true;
 		t->owes = false;
 	}

@@ -5,11 +5,6 @@
 #include "queues/sized.h"
 #include "stages/index.h"
 
-static uint64_t thread_id(void)
-{
-	return (uint64_t)(uintptr_t)pthread_self();
-}
-
 /* apply_puts lets go of the lock for the caller's functions, which may make
  * calls. The call itself stays: only a barrier or leat_next forgets it. */
 static void apply_puts(leat_fan *f, struct call *c)

@@ -109,7 +109,7 @@ static bool alone_taking(const leat_fan *f, uint64_t since)
 {
 	uint64_t taker = load_relaxed(&f->taker);
 
-	return taker == (uint64_t)(uintptr_t)pthread_self() ||
+	return taker == thread_id() ||
 	       (taker == 0 && leat_now() - since > PATIENCE);
 }
 

@@ -85,4 +85,22 @@ static inline bool chain_stopping(const leat_chain *c)
 	return unlikely(load_relaxed(&c->over) != 0);
 }
 
+static inline uint64_t thread_id(void)
+{
+	return (uint64_t)(uintptr_t)pthread_self();
+}
+
+/* know_taker remembers whether it is always the same thread that takes: see
+ * PULLERS_MANY. */
+static inline void know_taker(uint64_t *who)
+{
+	uint64_t known = load_relaxed(who);
+	uint64_t me = thread_id();
+
+	if (likely(known == me || known == PULLERS_MANY))
+		return;
+	if (known != 0 || !cas(who, &known, me))
+		store_relaxed(who, PULLERS_MANY);
+}
+
 #endif

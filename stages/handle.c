@@ -80,18 +80,6 @@ void leat_handle_free(leat_handle *h)
 	fan_unlock(f);
 }
 
-/* know_taker remembers whether it is always the same thread that takes. */
-static void know_taker(leat_fan *f)
-{
-	uint64_t known = load_relaxed(&f->taker);
-	uint64_t me = (uint64_t)(uintptr_t)pthread_self();
-
-	if (likely(known == me || known == PULLERS_MANY))
-		return;
-	if (known != 0 || !cas(&f->taker, &known, me))
-		store_relaxed(&f->taker, PULLERS_MANY);
-}
-
 /* fetch takes results that are there and promised to nobody: for one taker
  * only, as another might be waiting while they lie here. */
 static void fetch(leat_fan *f)
@@ -183,7 +171,7 @@ int leat_next_sized(
 	if (fan_inside(f) || barrier_is_mine(f))
 		return -EDEADLK;
 	give_back(f, done);
-	know_taker(f);
+	know_taker(&f->taker);
 	rc = promise(f, &item);
 	if (rc == -EAGAIN)
 		rc = keep_promise(f, &item, deadline);

@@ -2,8 +2,7 @@
 /*
  * Where calls are found: by their key, and in call order. All under the lock.
  *
- * What every call passes is inline here and in call.c: with fewer instructions
- * between them, the lines of more calls are under way at a time.
+ * What every call passes is inline, here and in call.c.
  */
 #ifndef LEAT_INDEX_H
 #define LEAT_INDEX_H

@@ -17,11 +17,6 @@ static bool is_own_worker(const leat_chain *c)
 	return unlikely(w != NULL && w->stage->chain == c);
 }
 
-static uint64_t thread_id(void)
-{
-	return (uint64_t)(uintptr_t)pthread_self();
-}
-
 static leat_queue *results(leat_chain *c)
 {
 	const struct edge *e = &c->edge[c->n];
@@ -141,18 +136,6 @@ int leat_pushn(leat_chain *c, void *const *items, size_t n, size_t *pushed)
 	return push(c, items, n, pushed ? pushed : &done, LEAT_NEVER);
 }
 
-/* know_puller remembers whether it is always the same thread that pulls. */
-static void know_puller(leat_chain *c)
-{
-	uint64_t known = load_relaxed(&c->puller);
-	uint64_t me = thread_id();
-
-	if (likely(known == me || known == PULLERS_MANY))
-		return;
-	if (known != 0 || !cas(&c->puller, &known, me))
-		store_relaxed(&c->puller, PULLERS_MANY);
-}
-
 /*
  * The workers of a chain that was halted leave, and so end the results, maybe
  * before these are cancelled: that is not the end after the last.
@@ -167,7 +150,7 @@ int chain_pull(
 		return -EINVAL;
 	if (deadline != 0 && is_own_worker(c))
 		return -EDEADLK;
-	know_puller(c);
+	know_taker(&c->puller);
 	rc = queue_pop(q, items, max, n, deadline);
 	return rc == LEAT_END && chain_halted(c) ? -ECANCELED : rc;
 }

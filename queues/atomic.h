@@ -234,6 +234,26 @@ static inline void fence_full(void)
 }
 
 /*
+ * fetch_to_write asks for the line of *p before it is written, so that it is
+ * there then. On x86 the compiler's prefetch asks for a copy to read, which
+ * would have to be asked for once more, unless it may assume a processor newer
+ * than all of them; those that lack the instruction ignore it.
+ */
+static inline void fetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
+static inline void fetch_to_read(const void *p)
+{
+	__builtin_prefetch(p);
+}
+
+/*
  * add_owned adds to a counter that one thread writes and any may read: no
  * locked instruction is needed.
  */

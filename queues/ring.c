@@ -8,6 +8,10 @@
 /* How often consumers look at the depth: once in so many positions. */
 #define SAMPLE 256
 
+/* How far beyond its position a side that is alone fetches places, and at most
+ * how many at a time: eight lines. */
+#define AHEAD 64
+
 /* Nanoseconds: a claim with all that it moves, and as many as wait for it. */
 #define BACK_OFF_MIN 1000
 #define BACK_OFF_MAX 16000
@@ -150,6 +154,50 @@ static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 	return n < tail - pos ? n : (size_t)(tail - pos);
 }
 
+/*
+ * fetch_ahead is for a side that is alone: n places, AHEAD of pos, are on their
+ * way before their turn comes, unless they lie beyond `end`, where the other
+ * side is still at work.
+ */
+static void fetch_ahead(const struct ring *r, uint64_t pos, size_t n,
+	uint64_t end, void (*fetch)(const void *))
+{
+	if (n > AHEAD)
+		n = AHEAD;
+	if ((int64_t)(end - pos) < (int64_t)(AHEAD + n))
+		return;
+	for (size_t i = 0; i < n; i += LINE / sizeof(*r->item))
+		fetch(ring_place(r, pos + AHEAD + i));
+}
+
+/* publish_in makes k items from pos on the consumers'. */
+/* model: queue.pml published */
+static void publish_in(struct ring *r, uint64_t pos, size_t k)
+{
+	if (r->sides & RING_SP) {
+		store_release(&r->tail, pos + k);
+		fetch_ahead(r, pos + k, k,
+			load_relaxed(&r->head_cache) + r->capacity,
+			fetch_to_write);
+	} else {
+		set_turns(r, pos, k, 1);
+	}
+}
+
+/* publish_out makes k places from pos on the producers'. */
+/* model: queue.pml release */
+static void publish_out(struct ring *r, uint64_t pos, size_t k)
+{
+	if (r->sides & RING_SC) {
+		store_release(&r->head, pos + k);
+		if (r->sides & RING_SP)
+			fetch_ahead(
+				r, pos + k, k, r->tail_cache, fetch_to_read);
+	} else {
+		set_turns(r, pos, k, 2);
+	}
+}
+
 /* claim moves *index from pos to pos + k, unless another thread was first: that
  * is looked at before, as a swap in vain takes the line from who claims. A side
  * that is alone moves its own when it is done. */
@@ -179,20 +227,21 @@ size_t ring_push(struct ring *r, void *const *items, size_t n)
 	bool alone = r->sides & RING_SP;
 	uint64_t wait = 0;
 
+	if (!alone)
+		fetch_to_write(&r->tail);
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->tail);
 		int64_t k;
 
 		if (pos & RING_END)
 			return RING_OVER;
+		if (!alone)
+			fetch_to_write(r->turn + (pos & r->mask));
 		k = free_from(r, pos, n);
 		if (k > 0 && claim(&r->tail, pos, (size_t)k, alone)) {
 			copy_in(r, pos, items, (size_t)k);
 			perturb();
-			if (alone)
-				store_release(&r->tail, pos + (uint64_t)k);
-			else
-				set_turns(r, pos, (size_t)k, 1);
+			publish_in(r, pos, (size_t)k);
 			return (size_t)k;
 		}
 		if (k > 0)
@@ -222,21 +271,22 @@ size_t ring_pop(
 	bool alone = r->sides & RING_SC;
 	uint64_t wait = 0;
 
+	if (!alone)
+		fetch_to_write(&r->head);
 	for (;;) {
 		uint64_t pos = load_acquire(&r->head);
 		size_t k;
 
 		if (pos >= limit)
 			return 0;
+		if (!alone)
+			fetch_to_write(r->turn + (pos & r->mask));
 		k = full_from(r, pos, n < limit - pos ? n : limit - pos);
 		if (k > 0 && claim(&r->head, pos, k, alone)) {
 			sample(r, pos, k);
 			copy_out(r, pos, items, k);
 			perturb();
-			if (alone)
-				store_release(&r->head, pos + k);
-			else
-				set_turns(r, pos, k, 2);
+			publish_out(r, pos, k);
 			*at = pos;
 			return k;
 		}

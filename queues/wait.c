@@ -5,7 +5,7 @@
 #include <leat/error.h>
 #include "queues/wait.h"
 
-#define PAUSES	 10 /* about a quarter of a microsecond */
+#define PAUSES	 10 /* a quarter of a microsecond, or a half */
 #define YIELDS	 2
 #define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
 #define CROWDED	 (4 * LEAT_US)	/* a yield this long has let others run */
@@ -90,15 +90,15 @@ static bool yield_patiently(struct wait *w, uint64_t *patient,
 	return is_ready;
 }
 
-/* spin waits awake, from now on, for a while. */
+/* spin waits awake, from now on, for a while. It looks seldom: each look takes
+ * the line from who is about to write what it looks for. */
 static bool spin(struct wait *w, uint64_t *patient, bool (*ready)(void *),
 	void *ctx, uint64_t now)
 {
-	for (int i = 0; i < PAUSES; i++) {
-		if (ready(ctx))
-			return true;
+	if (ready(ctx))
+		return true;
+	for (int i = 0; i < PAUSES; i++)
 		cpu_pause();
-	}
 	if (w->crowded) {
 		w->crowded = false;
 		return false;

@@ -160,6 +160,7 @@ static bool any_visitor(const struct stage *s)
  * done in the place; until then it does not look at its home, so the watcher
  * may have it at once. */
 /* model: visit.pml await */
+/* model: sweep.pml await */
 static bool take_over(struct thread *t, struct thread *other, uint64_t away)
 {
 	uint64_t theirs = load_relaxed(&other->left);

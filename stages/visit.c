@@ -100,6 +100,7 @@ static void leave_home(struct thread *t)
  * wait for room that nobody else makes.
  */
 /* model: visit.pml swept */
+/* model: sweep.pml again */
 static bool move_on(struct thread *t)
 {
 	uint64_t away = t->visits;
@@ -113,6 +114,7 @@ static bool move_on(struct thread *t)
 /* Down the chain, and again while something is left anywhere; what is left
  * after that is for the stages' own threads. */
 /* model: visit.pml source */
+/* model: sweep.pml visit, again */
 void visit(struct thread *t, struct stage *s)
 {
 	struct stage *last = s;

@@ -43,8 +43,8 @@
  * Nor has the look at `watching` of who has made way: without it nothing is
  * caught in two places, but a unit test hangs with three.
  *
- * That a visit ends when its home is taken has no fault here: what would wait
- * for ever otherwise takes two stages that are visited.
+ * Nor have that a visit ends when its home is taken, and that it has a number of
+ * its own in each place: see sweep.pml, with more than one visited stage.
  *
  * Of the drawing, the second look at `watching`, the wake of a dry source's
  * thread and the last queue_chain have no fault here: without them a tick comes

@@ -271,15 +271,24 @@ int leat_fan_failure_sized(leat_fan *f, leat_done *done, size_t size)
 	return c == NULL ? 0 : c->code;
 }
 
-void leat_fan_clear(leat_fan *f)
+/* wipe forgets all calls at once, if no record owns anything, all are over, and
+ * they fill enough of the table. */
+static bool wipe(leat_fan *f)
 {
-	uint32_t id;
+	if (f->last == 0 || call_is_new(f, call_at(f, f->last)) ||
+		!fan_owns_nothing(f) || !table_wipe(&f->table))
+		return false;
+	store_wipe(&f->store);
+	f->first = 0;
+	f->last = 0;
+	return true;
+}
 
-	if (f->opts.flags & LEAT_FAN_NEXT)
-		return;
-	fan_lock(f);
-	forget_failure(f);
-	id = f->first;
+/* forget takes the calls that are over out one by one. */
+static void forget(leat_fan *f)
+{
+	uint32_t id = f->first;
+
 	while (id != 0 && !call_is_new(f, call_at(f, id))) {
 		struct call *c = call_at(f, id);
 
@@ -288,6 +297,16 @@ void leat_fan_clear(leat_fan *f)
 		call_recycle(f, c);
 	}
 	table_tidy(&f->table);
+}
+
+void leat_fan_clear(leat_fan *f)
+{
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		return;
+	fan_lock(f);
+	forget_failure(f);
+	if (!wipe(f))
+		forget(f);
 	fan_unlock(f);
 }
 

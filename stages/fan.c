@@ -184,7 +184,7 @@ int leat_fan_open_sized(leat_fan **fan, const leat_fan_opts *opts, size_t size)
 /* release_all frees what the records own, of which most fans have nothing. */
 static void release_all(leat_fan *f)
 {
-	if (f->opts.free_out == NULL && !f->owns && f->odd == 0)
+	if (fan_owns_nothing(f))
 		return;
 	for (uint32_t id = 1; id <= f->store.used; id++)
 		call_release(f, call_at(f, id));

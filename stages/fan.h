@@ -201,6 +201,13 @@ static inline void fan_unlock(leat_fan *f)
 		pthread_mutex_unlock(&f->lock);
 }
 
+/* fan_owns_nothing: no record has anything to release, as in most fans. */
+static inline bool fan_owns_nothing(const leat_fan *f)
+{
+	return f->opts.free_out == NULL && !f->owns &&
+	       load_relaxed(&f->odd) == 0;
+}
+
 static inline struct call *call_at(const leat_fan *f, uint32_t id)
 {
 	return store_at(&f->store, id);

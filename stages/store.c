@@ -80,3 +80,9 @@ void store_give(struct store *s, uint32_t id)
 	memcpy(store_at(s, id), &s->free, sizeof(s->free));
 	s->free = id;
 }
+
+void store_wipe(struct store *s)
+{
+	s->used = 0;
+	s->free = 0;
+}

@@ -24,6 +24,9 @@ void store_fini(struct store *s);
 
 void store_give(struct store *s, uint32_t id);
 
+/* store_wipe takes all records back, which keep their memory. */
+void store_wipe(struct store *s);
+
 static inline void *store_at(const struct store *s, uint32_t id)
 {
 	uint32_t i = id - 1;

@@ -116,10 +116,18 @@ void table_remove(struct table *t, uint64_t i)
 	t->dead++;
 }
 
+bool table_wipe(struct table *t)
+{
+	if (t->live + t->dead <= t->mask / 8)
+		return false;
+	memset(t->entry, 0, (t->mask + 1) * sizeof(*t->entry));
+	t->live = 0;
+	t->dead = 0;
+	return true;
+}
+
 void table_tidy(struct table *t)
 {
-	if (t->live > 0 || t->dead <= t->mask / 8)
-		return;
-	memset(t->entry, 0, (t->mask + 1) * sizeof(*t->entry));
-	t->dead = 0;
+	if (t->live == 0)
+		table_wipe(t);
 }

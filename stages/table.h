@@ -103,6 +103,10 @@ static inline void table_put(
 
 void table_remove(struct table *t, uint64_t i);
 
+/* table_wipe removes all, if it is so much that it costs little for each; else
+ * nothing, and it returns false. */
+bool table_wipe(struct table *t);
+
 /* table_tidy is for when much has been removed: with nothing left it forgets
  * the dead. */
 void table_tidy(struct table *t);

@@ -2,6 +2,7 @@
 /* Fans: calls, keys, arguments, results, slots, writes, the barrier. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -411,6 +412,74 @@ Test(fan, the_content_of_outputs_is_freed_once)
 	leat_call(fan, leat_u64(1), NULL, 0);
 	leat_fan_close(fan);
 	cr_assert_eq(freed, 301);
+}
+
+/* Many calls are forgotten at once, few one by one, and so are those that own
+ * something: that must not show. */
+static void clear_waves(leat_fan *fan, leat_key (*key)(uint64_t))
+{
+	static const uint64_t waves[] = {1000, 3, 5000, 1, 0, 2000, 100};
+	void *out;
+
+	for (size_t i = 0; i < sizeof(waves) / sizeof(*waves); i++) {
+		uint64_t first = 10000 * i, end = first + waves[i];
+
+		for (uint64_t n = first; n < end; n++)
+			leat_call(fan, key(n), &n, sizeof(n));
+		leat_fan_wait(fan);
+		for (uint64_t n = first; n < end; n++)
+			if (n % 1000 != 999)
+				cr_assert_eq(result_of(fan, key(n)), n * n);
+		leat_fan_clear(fan);
+		for (uint64_t n = first; n < end; n++)
+			cr_assert_eq(leat_result(fan, key(n), &out), -ENOENT);
+		cr_assert_eq(leat_fan_failure(fan, &(leat_done){0}), 0);
+		cr_assert_eq(leat_each(fan, &(leat_done){0}), LEAT_END);
+	}
+}
+
+static leat_key long_key(uint64_t n)
+{
+	static char text[100];
+
+	memset(text, 'k', sizeof(text));
+	snprintf(text, sizeof(text), "%80" PRIu64, n);
+	return leat_str(text);
+}
+
+static int square_or_fail(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in;
+
+	return n % 1000 == 999
+		       ? leat_error(w, -EDOM, "no square for %" PRIu64, n)
+		       : square(in, out, w);
+}
+
+Test(fan, clear_starts_anew)
+{
+	leat_fan *fan = squares();
+
+	clear_waves(fan, leat_u64);
+	leat_fan_close(fan);
+}
+
+Test(fan, clear_starts_anew_with_keys_of_its_own)
+{
+	leat_fan *fan = squares();
+
+	clear_waves(fan, long_key);
+	leat_fan_close(fan);
+}
+
+Test(fan, clear_starts_anew_after_failures)
+{
+	leat_fan_opts opts = {
+		.fn = square_or_fail, .out_size = 8, .workers = 2};
+	leat_fan *fan = open_fan(&opts);
+
+	clear_waves(fan, leat_u64);
+	leat_fan_close(fan);
 }
 
 Test(fan, clear_forgets_results_but_not_what_is_in_flight)

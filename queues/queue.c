@@ -34,14 +34,13 @@ static bool ready_to_put(void *queue)
 	return load_relaxed(&q->cancelled) || ring_writable(&q->ring);
 }
 
-/* The head at which a queue that is full now has a quarter free. */
+/* The head at which a queue that is full now has so many places free. */
 /* model: queue.pml no_room */
-static void set_wake_at(leat_queue *q)
+static void set_wake_at(leat_queue *q, uint64_t places)
 {
 	uint64_t capacity = q->ring.capacity;
 
-	store_relaxed(
-		&q->wake_at, ring_tail(&q->ring) - capacity + capacity / 4);
+	store_relaxed(&q->wake_at, ring_tail(&q->ring) - capacity + places);
 	store_relaxed(&q->ring.high, capacity);
 }
 
@@ -56,7 +55,13 @@ int queue_await_room(leat_queue *q, struct wait *w)
 {
 	if (wait_awake(w, &q->patient_in, ready_to_put, q))
 		return 0;
-	set_wake_at(q);
+	set_wake_at(q, q->ring.capacity / 4);
+	return wait_asleep(w, &q->not_full, ready_to_put, q);
+}
+
+int queue_await_plenty(leat_queue *q, struct wait *w)
+{
+	set_wake_at(q, q->ring.capacity / 2);
 	return wait_asleep(w, &q->not_full, ready_to_put, q);
 }
 

@@ -24,8 +24,8 @@ struct leat_queue {
 	_Alignas(LINE) struct park not_empty;
 	/*
 	 * Producers asleep. They are woken once the head has reached wake_at,
-	 * when a quarter of the capacity is free. It comes from a tail at
-	 * which the queue was full, so the head reaches it before the queue
+	 * when a quarter of the capacity is free, or more. It comes from a tail
+	 * at which the queue was full, so the head reaches it before the queue
 	 * can go quiet; when producers overwrite each other's, the same holds
 	 * for whichever is left.
 	 */
@@ -76,9 +76,10 @@ int queue_pop(
 void queue_chain(leat_queue *q);
 
 /* queue_await_room waits until there is room, or a wake comes; then it returns
- * 0. -ETIMEDOUT at the deadline. queue_chain_room is queue_chain for who
- * pushes. */
+ * 0. -ETIMEDOUT at the deadline. queue_await_plenty sleeps at once, until half
+ * of it is free. queue_chain_room is queue_chain for who pushes. */
 int queue_await_room(leat_queue *q, struct wait *w);
+int queue_await_plenty(leat_queue *q, struct wait *w);
 void queue_chain_room(leat_queue *q);
 
 /* queue_mute is the producer's: who sleeps in not_full for something else than

@@ -139,20 +139,38 @@ static int await_taker(leat_fan *f, uint64_t deadline, uint64_t since)
 	return leat_now() < deadline ? 0 : -ETIMEDOUT;
 }
 
+/* is_crowded: the workers could use every processor, so a caller that waits
+ * awake takes one from them. */
+static bool is_crowded(const leat_fan *f)
+{
+	const struct crew *crew = &f->chain->crew;
+
+	return load_relaxed(&crew->awake) >= crew->cpus;
+}
+
+/* await_workers waits until they make room; may return early, so that calls may
+ * wait for later ones that there is room for. */
+static int await_workers(leat_fan *f, uint64_t deadline)
+{
+	uint64_t look = leat_after(LOOK);
+	struct wait w = {.deadline = look < deadline ? look : deadline};
+	int rc;
+
+	hand_over(f);
+	rc = is_crowded(f) ? queue_await_plenty(f->queue, &w)
+			   : queue_await_room(f->queue, &w);
+	queue_chain_room(f->queue);
+	return rc == -ETIMEDOUT && w.deadline < deadline ? 0 : rc;
+}
+
 /* await_room waits until there may be room. */
 static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 {
-	struct wait w = {.deadline = deadline};
-	int rc;
-
 	if (fan_inside(f))
 		return -EDEADLK;
 	if (f->opts.flags & LEAT_FAN_NEXT)
 		return await_taker(f, deadline, since);
-	hand_over(f);
-	rc = queue_await_room(f->queue, &w);
-	queue_chain_room(f->queue);
-	return rc;
+	return await_workers(f, deadline);
 }
 
 static int make(leat_fan *f, const struct wish *w)

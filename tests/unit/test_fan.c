@@ -505,6 +505,45 @@ Test(fan, clear_forgets_results_but_not_what_is_in_flight)
 	leat_fan_close(fan);
 }
 
+#define AHEAD 8 /* the queue's room, too */
+#define CALLS 40
+
+static uint64_t calls_made;
+
+/* Each but the last ones waits for the one that is as far ahead as may be; and
+ * works for so long that it is taken alone. */
+static int wait_for_later(void *in, void *out, leat_worker *w)
+{
+	uint64_t until = leat_after(50 * LEAT_US);
+	uint64_t n = *(uint64_t *)in + AHEAD;
+
+	(void)out;
+	(void)w;
+	while (leat_now() < until ||
+		load_acquire(&calls_made) < (n < CALLS ? n : CALLS))
+		sched_yield();
+	return 0;
+}
+
+Test(fan, calls_may_wait_for_later_ones_that_there_is_room_for)
+{
+	leat_fan_opts opts = {
+		.fn = wait_for_later, .queue = AHEAD, .workers = 1};
+	cpu_set_t one;
+	leat_fan *fan;
+
+	CPU_ZERO(&one);
+	CPU_SET((unsigned)sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	fan = open_fan(&opts);
+
+	for (uint64_t n = 0; n < CALLS; n++) {
+		cr_assert_eq(leat_call(fan, leat_u64(n), NULL, 0), 0);
+		store_release(&calls_made, n + 1);
+	}
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
 /* The barrier */
 
 Test(fan, the_barrier_is_reusable_wave_after_wave)

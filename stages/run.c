@@ -168,12 +168,12 @@ static int ended(leat_fan *f, struct call *c, leat_worker *w, int rc)
 	return 0;
 }
 
-/* The caller has written them, and the calls will: their lines rather come all
- * at once than each as its call begins. */
+/* The caller has written them: their lines rather come all at once than each as
+ * its call begins. */
 void calls_fetch(void *const *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		__builtin_prefetch(calls[i], 1);
+		fetch_to_read(calls[i]);
 }
 
 #define ODD_CALL (CALL_WATCHED | CALL_IN_COPY)

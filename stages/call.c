@@ -140,12 +140,12 @@ static int await_taker(leat_fan *f, uint64_t deadline, uint64_t since)
 }
 
 /* is_crowded: the workers could use every processor, so a caller that waits
- * awake takes one from them. */
+ * awake keeps one for itself; if there is but one, its yields let them run. */
 static bool is_crowded(const leat_fan *f)
 {
 	const struct crew *crew = &f->chain->crew;
 
-	return load_relaxed(&crew->awake) >= crew->cpus;
+	return crew->cpus > 1 && load_relaxed(&crew->awake) >= crew->cpus;
 }
 
 /* await_workers waits until they make room; may return early, so that calls may

@@ -123,11 +123,9 @@ static bool room_now(leat_fan *f)
 	return room;
 }
 
-/* await_taker waits until leat_next makes room; may return early. */
-static int await_taker(leat_fan *f, uint64_t deadline, uint64_t since)
+/* await_taker waits until leat_next makes room. */
+static int await_taker(leat_fan *f, uint64_t until, uint64_t since)
 {
-	uint64_t look = leat_after(LOOK);
-
 	if (alone_taking(f, since))
 		return -EDEADLK;
 	park_announce(&f->space);
@@ -135,8 +133,7 @@ static int await_taker(leat_fan *f, uint64_t deadline, uint64_t since)
 		park_retract(&f->space);
 		return 0;
 	}
-	park_wait(&f->space, look < deadline ? look : deadline);
-	return leat_now() < deadline ? 0 : -ETIMEDOUT;
+	return park_wait(&f->space, until);
 }
 
 /* is_crowded: the workers could use every processor, so a caller that waits
@@ -148,29 +145,33 @@ static bool is_crowded(const leat_fan *f)
 	return crew->cpus > 1 && load_relaxed(&crew->awake) >= crew->cpus;
 }
 
-/* await_workers waits until they make room; may return early, so that calls may
- * wait for later ones that there is room for. */
-static int await_workers(leat_fan *f, uint64_t deadline)
+/* await_workers waits until they make room. */
+static int await_workers(leat_fan *f, uint64_t until)
 {
-	uint64_t look = leat_after(LOOK);
-	struct wait w = {.deadline = look < deadline ? look : deadline};
+	struct wait w = {.deadline = until};
 	int rc;
 
 	hand_over(f);
 	rc = is_crowded(f) ? queue_await_plenty(f->queue, &w)
 			   : queue_await_room(f->queue, &w);
 	queue_chain_room(f->queue);
-	return rc == -ETIMEDOUT && w.deadline < deadline ? 0 : rc;
+	return rc;
 }
 
-/* await_room waits until there may be room. */
+/* await_room waits until there may be room. It looks around every now and then:
+ * for who takes, and since a call may wait for later ones that there is room
+ * for. */
 static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 {
+	uint64_t look = leat_after(LOOK);
+	uint64_t until = look < deadline ? look : deadline;
+	int rc;
+
 	if (fan_inside(f))
 		return -EDEADLK;
-	if (f->opts.flags & LEAT_FAN_NEXT)
-		return await_taker(f, deadline, since);
-	return await_workers(f, deadline);
+	rc = f->opts.flags & LEAT_FAN_NEXT ? await_taker(f, until, since)
+					   : await_workers(f, until);
+	return rc == -ETIMEDOUT && until < deadline ? 0 : rc;
 }
 
 static int make(leat_fan *f, const struct wish *w)

@@ -48,9 +48,22 @@ static struct entry *new_entries(uint64_t size)
 	return entry;
 }
 
+/* most is how many entries there may be, the dead ones included; used is how
+ * many there are. */
+static uint64_t most(const struct table *t)
+{
+	return t->mask - t->mask / 4 + 1;
+}
+
+static uint64_t used(const struct table *t)
+{
+	return most(t) - t->left;
+}
+
 int table_init(struct table *t)
 {
 	*t = (struct table){.mask = SIZE_MIN - 1};
+	t->left = most(t);
 	t->entry = new_entries(SIZE_MIN);
 	return t->entry == NULL ? -ENOMEM : 0;
 }
@@ -88,9 +101,10 @@ static unsigned unused_bits(const struct table *t)
 int table_grow(struct table *t)
 {
 	uint64_t size = t->mask + 1;
+	uint64_t live = used(t) - t->dead;
 	struct table old = *t;
 
-	if (t->live > size / 2)
+	if (live > size / 2)
 		size *= size < SIZE_BIG ? 4 : 2;
 	if (size > SIZE_MOST)
 		return -ENOMEM;
@@ -100,6 +114,7 @@ int table_grow(struct table *t)
 		return -ENOMEM;
 	}
 	t->mask = size - 1;
+	t->left = most(t) - live;
 	t->dead = 0;
 	t->shift = unused_bits(&old);
 	for (uint64_t i = 0; i <= old.mask; i++)
@@ -112,22 +127,21 @@ int table_grow(struct table *t)
 void table_remove(struct table *t, uint64_t i)
 {
 	t->entry[i].id = ENTRY_DEAD;
-	t->live--;
 	t->dead++;
 }
 
 bool table_wipe(struct table *t)
 {
-	if (t->live + t->dead <= t->mask / 8)
+	if (used(t) <= t->mask / 8)
 		return false;
 	memset(t->entry, 0, (t->mask + 1) * sizeof(*t->entry));
-	t->live = 0;
+	t->left = most(t);
 	t->dead = 0;
 	return true;
 }
 
 void table_tidy(struct table *t)
 {
-	if (t->live == 0)
+	if (t->dead == used(t))
 		table_wipe(t);
 }

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "queues/atomic.h"
 
 #define ENTRY_DEAD UINT32_MAX /* was removed: the search goes on */
 
@@ -32,7 +33,8 @@ struct entry {
 struct table {
 	struct entry *entry;
 	uint64_t mask; /* entries - 1 */
-	uint64_t live, dead;
+	uint64_t left; /* gaps that it may fill before it grows */
+	uint64_t dead;
 	unsigned shift; /* lower bits of hashes to leave out */
 };
 
@@ -61,16 +63,14 @@ int table_grow(struct table *t);
  * every search: 0 or -ENOMEM. */
 static inline int table_reserve(struct table *t)
 {
-	if (t->live + t->dead <= t->mask - t->mask / 4)
-		return 0;
-	return table_grow(t);
+	return likely(t->left > 0) ? 0 : table_grow(t);
 }
 
 /* table_home is the first place of a hash. What is left out at the bottom
  * comes in at the top. */
 static inline uint64_t table_home(const struct table *t, uint32_t hash)
 {
-	return (hash >> t->shift | (uint64_t)hash << (32 - t->shift)) & t->mask;
+	return (hash >> t->shift | hash << (-t->shift & 31)) & t->mask;
 }
 
 /* table_step is how far it is from one place of a hash to the next. */
@@ -96,8 +96,10 @@ static inline uint64_t table_find(
 static inline void table_put(
 	struct table *t, uint64_t i, uint32_t hash, uint32_t id)
 {
-	t->live++;
-	t->dead -= t->entry[i].id == ENTRY_DEAD;
+	if (likely(t->entry[i].id == 0))
+		t->left--;
+	else
+		t->dead--;
 	t->entry[i] = (struct entry){.hash = hash, .id = id};
 }
 

@@ -28,6 +28,9 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* For what is called at each item, from few places. */
+#define FORCE_INLINE inline __attribute__((always_inline))
+
 /* What a perturbation build does at each hand-over point; else nothing. */
 #ifdef LEAT_PERTURB
 void leat_perturb(void);

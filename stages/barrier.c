@@ -244,7 +244,7 @@ int leat_each_sized(leat_fan *f, leat_done *done, size_t size)
 	uint32_t id;
 
 	fan_lock(f);
-	id = c == NULL ? f->first : c->next;
+	id = c == NULL ? f->list.next : c->next;
 	c = id == 0 ? NULL : call_at(f, id);
 	if (c != NULL && call_is_new(f, c))
 		c = NULL;
@@ -275,19 +275,19 @@ int leat_fan_failure_sized(leat_fan *f, leat_done *done, size_t size)
  * they fill enough of the table. */
 static bool wipe(leat_fan *f)
 {
-	if (f->last == 0 || call_is_new(f, call_at(f, f->last)) ||
+	if (f->last == &f->list || call_is_new(f, f->last) ||
 		!fan_owns_nothing(f) || !table_wipe(&f->table))
 		return false;
 	store_wipe(&f->store);
-	f->first = 0;
-	f->last = 0;
+	f->list.next = 0;
+	f->last = &f->list;
 	return true;
 }
 
 /* forget takes the calls that are over out one by one. */
 static void forget(leat_fan *f)
 {
-	uint32_t id = f->first;
+	uint32_t id = f->list.next;
 
 	while (id != 0 && !call_is_new(f, call_at(f, id))) {
 		struct call *c = call_at(f, id);

@@ -9,16 +9,17 @@
 
 /* fill_plain does what call_fill does for the commonest call: an integer, or a
  * pair, is the key and the argument too. */
-static bool fill_plain(const leat_fan *f, struct call *c, const struct wish *w)
+static FORCE_INLINE bool fill_plain(
+	const leat_fan *f, struct call *c, struct wish w)
 {
-	const leat_key *key = w->key;
+	const leat_key *key = w.key;
 
-	if (key->bytes != NULL || key->size > f->key_room || w->in != NULL ||
-		w->handle != NULL)
+	if (key->bytes != NULL || key->size > f->key_room || w.in != NULL ||
+		w.handle != NULL)
 		return false;
-	c->flags = w->slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
+	c->flags = w.slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
 	c->key_size = (uint16_t)key->size;
-	c->slot = w->slot;
+	c->slot = w.slot;
 	memcpy(call_place(c, f->key_at), key->word, sizeof(key->word[0]));
 	if (key->size > sizeof(key->word[0]))
 		memcpy(call_place(c, f->key_at), key->word, sizeof(key->word));
@@ -26,38 +27,33 @@ static bool fill_plain(const leat_fan *f, struct call *c, const struct wish *w)
 }
 
 /* record makes a record, which nothing knows yet; NULL without memory. */
-static struct call *record(leat_fan *f, const struct wish *w)
+static FORCE_INLINE struct call *record(leat_fan *f, struct wish w)
 {
-	uint32_t id;
-	struct call *c = store_take(&f->store, &id);
+	struct call *c = store_take(&f->store);
 
 	if (unlikely(c == NULL))
 		return NULL;
-	c->seq = f->made;
 	c->next = 0;
-	c->prev = f->last;
-	c->old = 0;
-	c->id = id;
+	c->prev = f->last->id;
+	c->seq = f->made;
 	c->code = 0;
 	c->flags = 0;
 	c->fate = 0;
 	return likely(fill_plain(f, c, w)) ? c : call_fill(f, c, w);
 }
 
-static void link_last(leat_fan *f, struct call *c)
+static FORCE_INLINE void link_last(leat_fan *f, struct call *c)
 {
-	if (f->last != 0)
-		call_at(f, f->last)->next = c->id;
-	else
-		f->first = c->id;
-	f->last = c->id;
-	if (f->fresh == 0)
+	f->last->next = c->id;
+	f->last = c;
+	if (unlikely(f->fresh == 0))
 		f->fresh = c->id;
 }
 
 /* file_call puts a call into the table, where call_seek said, and at the end of
  * the list. */
-static void file_call(leat_fan *f, struct call *c, const struct place *p)
+static FORCE_INLINE void file_call(
+	leat_fan *f, struct call *c, const struct place *p)
 {
 	if (likely(p->id == 0))
 		table_put(&f->table, p->at, p->hash, c->id);
@@ -68,14 +64,14 @@ static void file_call(leat_fan *f, struct call *c, const struct place *p)
 }
 
 /* admit makes a call for which there is room, under the lock. */
-static int admit(leat_fan *f, const struct wish *w)
+static FORCE_INLINE int admit(leat_fan *f, struct wish w)
 {
 	struct place p;
 	struct call *c;
 
 	if (unlikely(table_reserve(&f->table) < 0))
 		return -ENOMEM;
-	p = call_seek(f, w->key);
+	p = call_seek(f, w.key);
 	if (p.id != 0 && !(f->opts.flags & LEAT_FAN_REPLACE) &&
 		call_is_new(f, call_at(f, p.id)))
 		return -EEXIST;
@@ -83,9 +79,9 @@ static int admit(leat_fan *f, const struct wish *w)
 	if (unlikely(c == NULL))
 		return -ENOMEM;
 	file_call(f, c, &p);
-	f->chores += p.id != 0 || w->slot != NULL;
-	if (w->handle != NULL)
-		*w->handle = c->more;
+	f->chores += p.id != 0 || w.slot != NULL;
+	if (w.handle != NULL)
+		*w.handle = c->more;
 	if (unlikely(f->made - load_acquire(&f->handed) == PENDING))
 		hand_over_to(f, f->made);
 	f->pending[f->made % PENDING] = c;
@@ -93,15 +89,17 @@ static int admit(leat_fan *f, const struct wish *w)
 	return 0;
 }
 
-/* has_room: made - head < room; with leat_next, made - given. */
-static bool has_room(leat_fan *f)
+static __attribute__((noinline)) bool has_more_room(leat_fan *f)
 {
 	if (f->opts.flags & LEAT_FAN_NEXT)
-		return f->made - f->given < f->room;
-	if (likely(f->made - f->head < f->room))
-		return true;
-	f->head = queue_popped(f->queue);
-	return f->made - f->head < f->room;
+		return false;
+	f->gone = queue_popped(f->queue);
+	return f->made - f->gone < f->room;
+}
+
+static inline bool has_room(leat_fan *f)
+{
+	return likely(f->made - f->gone < f->room) || has_more_room(f);
 }
 
 /* alone_taking: nobody but the caller takes, so it would wait for itself. */
@@ -174,7 +172,7 @@ static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 	return rc == -ETIMEDOUT && until < deadline ? 0 : rc;
 }
 
-static int make(leat_fan *f, const struct wish *w)
+static FORCE_INLINE int make(leat_fan *f, struct wish w)
 {
 	uint64_t cancelled;
 	int rc = -EAGAIN;
@@ -198,28 +196,27 @@ static bool is_key(const leat_key *key)
 
 /* make_late waits for room and makes the call then; apart, so that the usual
  * call need not save what only this needs. */
-static __attribute__((noinline)) int make_late(
-	leat_fan *f, const struct wish *w)
+static __attribute__((noinline)) int make_late(leat_fan *f, struct wish w)
 {
 	uint64_t since = leat_now();
 	int rc = -EAGAIN;
 
 	while (rc == -EAGAIN) {
-		rc = await_room(f, w->deadline, since);
+		rc = await_room(f, w.deadline, since);
 		if (rc == 0)
 			rc = make(f, w);
 	}
 	return rc;
 }
 
-static int call(leat_fan *f, const struct wish *w)
+static FORCE_INLINE int call(leat_fan *f, struct wish w)
 {
 	int rc;
 
-	if (unlikely(!is_key(w->key)))
+	if (unlikely(!is_key(w.key)))
 		return -EINVAL;
 	rc = make(f, w);
-	if (unlikely(rc == -EAGAIN) && w->deadline != 0)
+	if (unlikely(rc == -EAGAIN) && w.deadline != 0)
 		rc = make_late(f, w);
 	if (unlikely(rc < 0))
 		return rc;
@@ -235,7 +232,7 @@ int leat_call_by(leat_fan *f, const leat_key *key, const void *in, size_t size,
 	struct wish w = {
 		.key = key, .in = in, .size = size, .deadline = deadline};
 
-	return call(f, &w);
+	return call(f, w);
 }
 
 int leat_call(leat_fan *f, leat_key key, const void *in, size_t size)
@@ -248,6 +245,12 @@ int leat_trycall(leat_fan *f, leat_key key, const void *in, size_t size)
 	return leat_call_by(f, &key, in, size, 0);
 }
 
+/* call_with is `call` for other kinds of calls. */
+static int call_with(leat_fan *f, struct wish w)
+{
+	return call(f, w);
+}
+
 int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
 {
 	leat_key key = leat_u64((uint64_t)(uintptr_t)slot);
@@ -257,7 +260,7 @@ int leat_call_into(leat_fan *f, void *slot, const void *in, size_t size)
 		.slot = slot,
 		.deadline = LEAT_NEVER};
 
-	return call(f, &w);
+	return call_with(f, w);
 }
 
 int leat_call_sized(leat_fan *f, const leat_key *key, const void *in,
@@ -269,7 +272,7 @@ int leat_call_sized(leat_fan *f, const leat_key *key, const void *in,
 	int rc;
 
 	if (opts == NULL)
-		return call(f, &w);
+		return call_with(f, w);
 	rc = sized_take(&o, sizeof(o), opts, opts_size);
 	if (rc < 0)
 		return rc;
@@ -277,5 +280,5 @@ int leat_call_sized(leat_fan *f, const leat_key *key, const void *in,
 	w.handle = o.handle;
 	if (o.deadline != 0)
 		w.deadline = o.deadline;
-	return call(f, &w);
+	return call_with(f, w);
 }

@@ -104,13 +104,14 @@ static int open_chain(leat_fan *f, leat_report *r)
 
 	if (rc < 0)
 		return rc;
+	f->stage = f->chain->stage;
 	f->queue = f->chain->edge[0].queue[0];
 	return 0;
 }
 
 static int open_lanes(leat_fan *f)
 {
-	f->lane = calloc_lines(f->chain->stage[0].workers, sizeof(*f->lane));
+	f->lane = calloc_lines(f->stage->workers, sizeof(*f->lane));
 	return f->lane == NULL ? -ENOMEM : 0;
 }
 
@@ -142,6 +143,7 @@ static int open_fan(leat_fan **fan, const leat_fan_opts *o, leat_report *r)
 	f->opts = *o;
 	f->room = o->queue != 0 ? o->queue : QUEUE_DEFAULT;
 	f->alone = o->callers == 1;
+	f->last = &f->list;
 	f->ends = o->free_in != NULL || o->done != NULL;
 	lay_out(f);
 	rc = init_locks(f);

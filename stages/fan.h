@@ -90,10 +90,10 @@ enum call_fate {
  * fate by the worker.
  */
 struct call {
-	uint64_t seq;	     /* its number, in call order */
+	uint32_t id;	     /* the store's */
 	uint32_t next, prev; /* ids, in call order; 0 at the ends */
 	uint32_t old;	     /* the key's call before this one, or 0 */
-	uint32_t id;
+	uint64_t seq;	     /* its number, in call order */
 	int32_t code;
 	uint8_t flags; /* enum call_flag */
 	uint8_t fate;  /* enum call_fate */
@@ -143,6 +143,7 @@ struct leat_fan {
 	/* Read-only once open. */
 	leat_fan_opts opts;
 	leat_chain *chain;
+	struct stage *stage;
 	leat_queue *queue;
 	uint64_t room;		      /* calls that may wait */
 	size_t key_room, in_room;     /* bytes in a record */
@@ -154,14 +155,15 @@ struct leat_fan {
 	pthread_mutex_t lock;
 	struct store store;
 	struct table table;
-	uint32_t first, last;	 /* the list of calls, in call order */
+	struct call list;	 /* its next is the first call; its id is 0 */
+	struct call *last;	 /* in call order; or `list` */
 	uint32_t fresh;		 /* the first that is not applied, or 0 */
 	uint32_t failed;	 /* the first failure at the last barrier */
 	uint32_t buried;	 /* the same, if its key has a later result */
 	uint64_t applied;	 /* all calls below are applied */
 	uint64_t chores;	 /* calls with something to apply, so far */
-	uint64_t head;		 /* of the queue, when last looked at */
-	uint64_t given;		 /* calls given by leat_next */
+	uint64_t gone;		 /* calls that take up no room any more: taken,
+				  * when last looked; or given by leat_next */
 	uint64_t promised;	 /* given, or about to be */
 	bool owns;		 /* some calls owned memory elsewhere */
 	pthread_mutex_t barrier; /* one at a time */
@@ -254,7 +256,7 @@ struct wish {
 
 /* call_fill puts what a call is made of into its new record; without memory it
  * takes the record back and returns NULL. */
-struct call *call_fill(leat_fan *f, struct call *c, const struct wish *w);
+struct call *call_fill(leat_fan *f, struct call *c, struct wish w);
 
 const void *call_key(const leat_fan *f, const struct call *c, size_t *size);
 void *call_in(const leat_fan *f, const struct call *c);
@@ -287,8 +289,39 @@ void hand_over(leat_fan *f);
 /* hand_over_to hands over at least the calls below mark. */
 void hand_over_to(leat_fan *f, uint64_t mark);
 
-/* hand_new hands over a call that has just been made, or leaves it pending. */
-void hand_new(leat_fan *f);
+/* hand_is_light: calls take little time. */
+static inline bool hand_is_light(const leat_fan *f)
+{
+	return load_relaxed(&f->stage->light) != 0;
+}
+
+/* hand_all_awake: no worker sleeps. */
+static inline bool hand_all_awake(const leat_fan *f)
+{
+	return load_relaxed(&f->chain->crew.awake) == f->stage->workers;
+}
+
+/* hand_new_now is hand_new where the call may not just be left. */
+void hand_new_now(leat_fan *f);
+
+/*
+ * hand_new hands over a call that has just been made, or leaves it pending.
+ *
+ * While all workers are awake there is no fence: it would wait until the call's
+ * record is out of the store buffer, whose lines are another processor's. So
+ * the call may escape a worker that goes to sleep just then; but not its later
+ * look.
+ */
+/* model: hand.pml hand_new */
+static inline void hand_new(leat_fan *f)
+{
+	perturb();
+	if (likely(load_relaxed(&f->made) - load_relaxed(&f->handed) <
+		    COMPANY) &&
+		hand_is_light(f) && hand_all_awake(f))
+		return;
+	hand_new_now(f);
+}
 
 /* hand_look is for a worker that waits, or is about to sleep. */
 void hand_look(void *fan);

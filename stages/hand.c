@@ -5,29 +5,19 @@
 #include "stages/light.h"
 #include "stages/place.h"
 
-static bool is_light(const leat_fan *f)
-{
-	return load_relaxed(&f->chain->stage->light) != 0;
-}
-
-static bool all_awake(const leat_fan *f)
-{
-	return load_relaxed(&f->chain->crew.awake) == f->chain->stage->workers;
-}
-
 /* is_attended: a worker is going to look for calls soon: before it sleeps, or,
  * if all that are awake are busy for long, at a tick. */
 /* model: hand.pml is_attended */
 static bool is_attended(const leat_fan *f)
 {
-	return all_awake(f) || (load_relaxed(&f->chain->crew.awake) > 0 &&
-				       place_watched(f->chain->stage));
+	return hand_all_awake(f) || (load_relaxed(&f->chain->crew.awake) > 0 &&
+					    place_watched(f->stage));
 }
 
 /* may_wait: calls that take little time may wait for company. */
 static bool may_wait(const leat_fan *f)
 {
-	return is_light(f) && is_attended(f);
+	return hand_is_light(f) && is_attended(f);
 }
 
 /* push_quietly wakes nobody, if few calls that are light come to an idle
@@ -35,7 +25,7 @@ static bool may_wait(const leat_fan *f)
 /* model: hand.pml push_quietly */
 static size_t push_quietly(leat_fan *f, void *const *items, size_t n)
 {
-	struct stage *s = f->chain->stage;
+	struct stage *s = f->stage;
 	size_t done;
 
 	if (!may_wait(f) ||
@@ -114,22 +104,12 @@ void hand_over_to(leat_fan *f, uint64_t mark)
 	}
 }
 
-/*
- * While all workers are awake there is no fence: it would wait until the call's
- * record is out of the store buffer, whose lines are another processor's. So
- * the call may escape a worker that goes to sleep just then; but not its later
- * look.
- */
 /* model: hand.pml hand_new */
-void hand_new(leat_fan *f)
+void hand_new_now(leat_fan *f)
 {
-	uint64_t handed;
+	uint64_t handed = load_relaxed(&f->handed);
 
-	perturb();
-	handed = load_relaxed(&f->handed);
 	if (load_relaxed(&f->made) - handed < COMPANY) {
-		if (is_light(f) && all_awake(f))
-			return;
 		fence_full();
 		if (may_wait(f) || queue_popped(f->queue) < handed)
 			return;

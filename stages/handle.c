@@ -142,7 +142,7 @@ static void give(leat_fan *f, struct call *c)
 	if (call_is_new(f, c))
 		call_apply(f, c);
 	call_detach(f, c);
-	f->given++;
+	f->gone++;
 	barrier_leave(f);
 	if (!f->alone)
 		park_signal(&f->space);

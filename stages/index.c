@@ -53,14 +53,13 @@ static void unfile(leat_fan *f, const struct call *c)
 
 void call_unlink(leat_fan *f, struct call *c)
 {
-	if (c->prev != 0)
-		call_at(f, c->prev)->next = c->next;
-	else
-		f->first = c->next;
+	struct call *prev = c->prev == 0 ? &f->list : call_at(f, c->prev);
+
+	prev->next = c->next;
 	if (c->next != 0)
 		call_at(f, c->next)->prev = c->prev;
 	else
-		f->last = c->prev;
+		f->last = prev;
 	if (f->fresh == c->id)
 		f->fresh = c->next;
 	if (f->failed == c->id)

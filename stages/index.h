@@ -49,7 +49,7 @@ static inline bool has_key(
 }
 
 /* look_up finds the key's entry, or the gap where it belongs. */
-static inline uint64_t look_up(
+static FORCE_INLINE uint64_t look_up(
 	const leat_fan *f, const leat_key *key, uint32_t hash)
 {
 	const struct table *t = &f->table;
@@ -69,7 +69,8 @@ static inline uint64_t look_up(
 	return gap == TABLE_NOWHERE ? i : gap;
 }
 
-static inline struct place call_seek(const leat_fan *f, const leat_key *key)
+static FORCE_INLINE struct place call_seek(
+	const leat_fan *f, const leat_key *key)
 {
 	uint32_t hash = key_hash(key);
 	uint64_t at = look_up(f, key, hash);

@@ -253,8 +253,7 @@ static bool has_places(const leat_worker *w, size_t n)
  * LEAT_DROP as a rule, and others, which return 0, have a loop each in which
  * the usual item goes straight on.
  */
-static inline __attribute__((always_inline)) void run_batch(
-	leat_worker *w, size_t i, bool sink)
+static FORCE_INLINE void run_batch(leat_worker *w, size_t i, bool sink)
 {
 	const leat_chain *c = w->stage->chain;
 	void (*free_in)(void *) = w->stage->in->free_item;

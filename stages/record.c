@@ -105,14 +105,12 @@ void call_release(leat_fan *f, struct call *c)
 
 void call_recycle(leat_fan *f, struct call *c)
 {
-	uint32_t id = c->id;
-
 	if (c->flags & CALL_WATCHED && !c->more->freed) {
 		c->more->orphan = true;
 		return;
 	}
 	call_release(f, c);
-	store_give(&f->store, id);
+	store_give(&f->store, c);
 }
 
 static int place_key(leat_fan *f, struct call *c, const leat_key *key)
@@ -218,22 +216,20 @@ static int place_in(leat_fan *f, struct call *c, const struct wish *w)
 
 static struct call *give_up(leat_fan *f, struct call *c)
 {
-	uint32_t id = c->id;
-
 	c->code = -ENOMEM;
 	call_release(f, c);
-	store_give(&f->store, id);
+	store_give(&f->store, c);
 	return NULL;
 }
 
-struct call *call_fill(leat_fan *f, struct call *c, const struct wish *w)
+struct call *call_fill(leat_fan *f, struct call *c, struct wish w)
 {
-	int rc = place_key(f, c, w->key);
+	int rc = place_key(f, c, w.key);
 
 	if (rc == 0)
-		rc = place_more(f, c, w);
+		rc = place_more(f, c, &w);
 	if (rc == 0)
-		rc = place_in(f, c, w);
+		rc = place_in(f, c, &w);
 	if (rc == 0)
 		return c;
 	return give_up(f, c);

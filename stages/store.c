@@ -58,31 +58,42 @@ static int add_slab(struct store *s)
 	return 0;
 }
 
-void *store_take_more(struct store *s, uint32_t *id)
+/* open_slab goes on with the slab that the next fresh record belongs to. */
+static int open_slab(struct store *s)
 {
-	void *record;
+	uint32_t i = s->used >> s->shift;
 
-	if (s->free != 0) {
-		*id = s->free;
-		record = store_at(s, *id);
-		memcpy(&s->free, record, sizeof(s->free));
-		return record;
-	}
-	if (s->used == UINT32_MAX - 1 ||
-		(s->used >> s->shift == s->slabs && add_slab(s) < 0))
-		return NULL;
-	*id = ++s->used;
-	return store_at(s, *id);
+	if (i >= (UINT32_MAX - 1) >> s->shift ||
+		(i == s->slabs && add_slab(s) < 0))
+		return -1;
+	s->at = s->slab[i];
+	s->end = s->at + (s->size << s->shift);
+	return 0;
 }
 
-void store_give(struct store *s, uint32_t id)
+void *store_take_more(struct store *s)
 {
-	memcpy(store_at(s, id), &s->free, sizeof(s->free));
-	s->free = id;
+	struct stored *record;
+
+	if (s->free != 0) {
+		record = store_at(s, s->free);
+		s->free = record->free;
+		return record;
+	}
+	return open_slab(s) < 0 ? NULL : store_take(s);
+}
+
+void store_give(struct store *s, void *record)
+{
+	struct stored *r = record;
+
+	r->free = s->free;
+	s->free = r->id;
 }
 
 void store_wipe(struct store *s)
 {
 	s->used = 0;
 	s->free = 0;
+	s->at = s->end;
 }

@@ -2,7 +2,7 @@
 /*
  * A store: records of one size, by id, from 1. They never move. They come from
  * slabs, contiguous as long as none is given back; those given back are used
- * first.
+ * first. A record begins with its id, which the store writes.
  */
 #ifndef LEAT_STORE_H
 #define LEAT_STORE_H
@@ -12,6 +12,8 @@
 
 struct store {
 	size_t size; /* of a record, a multiple of 16 */
+	char *at;    /* the next fresh record, in a slab that ends there */
+	char *end;
 	char **slab;
 	uint32_t slabs, room; /* slabs there are, and places for more */
 	uint32_t used;	      /* ids handed out so far, free ones included */
@@ -19,10 +21,16 @@ struct store {
 	unsigned shift;	      /* a slab has 1 << shift records */
 };
 
+/* How a record begins. */
+struct stored {
+	uint32_t id;
+	uint32_t free; /* while it is: the next free id, 0 if none */
+};
+
 void store_init(struct store *s, size_t size);
 void store_fini(struct store *s);
 
-void store_give(struct store *s, uint32_t id);
+void store_give(struct store *s, void *record);
 
 /* store_wipe takes all records back, which keep their memory. */
 void store_wipe(struct store *s);
@@ -36,16 +44,19 @@ static inline void *store_at(const struct store *s, uint32_t id)
 }
 
 /* store_take_more is store_take when there is no fresh record at hand. */
-void *store_take_more(struct store *s, uint32_t *id);
+void *store_take_more(struct store *s);
 
-/* store_take returns a record with garbage in it, and its id; NULL without
+/* store_take returns a record with its id and garbage in it; NULL without
  * memory. */
-static inline void *store_take(struct store *s, uint32_t *id)
+static inline void *store_take(struct store *s)
 {
-	if (s->free != 0 || s->used >> s->shift == s->slabs)
-		return store_take_more(s, id);
-	*id = ++s->used;
-	return store_at(s, *id);
+	char *record = s->at;
+
+	if (s->free != 0 || record == s->end)
+		return store_take_more(s);
+	s->at += s->size;
+	((struct stored *)record)->id = ++s->used;
+	return record;
 }
 
 #endif

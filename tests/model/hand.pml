@@ -287,7 +287,7 @@ inline hand_over_unless_none()
 	fi
 }
 
-/* hand.c:hand_new, after the store of `made`. */
+/* fan.h:hand_new, hand.c:hand_new_now, after the store of `made`. */
 inline hand_new()
 {
 	saw = handed;

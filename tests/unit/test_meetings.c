@@ -350,8 +350,9 @@ static void handing_open(struct handing *h)
 {
 	passage_open(&h->passage, 8);
 	h->lane.looked = UINT64_MAX;
-	h->fan = (leat_fan){
-		.chain = &h->passage.chain, .queue = h->passage.in.queue[0]};
+	h->fan = (leat_fan){.chain = &h->passage.chain,
+		.stage = h->passage.chain.stage,
+		.queue = h->passage.in.queue[0]};
 }
 
 static void make_call(void *handing, uint64_t n)

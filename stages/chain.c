@@ -160,7 +160,7 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 		.visits = 1,
 		.in = {.crew = &c->crew,
 			.look = c->hooks.look,
-			.look_arg = c->hooks.look_arg},
+			.look_arg = c->hooks.arg},
 		.out = {.crew = &c->crew,
 			.deadline = LEAT_NEVER,
 			.spared = true},

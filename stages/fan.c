@@ -99,7 +99,7 @@ static int open_chain(leat_fan *f, leat_report *r)
 		.stack = o->stack,
 		.results = o->flags & LEAT_FAN_NEXT ? f->room + 1 : 0,
 	};
-	struct hooks hooks = {hand_look, f, calls_fetch, call_ended};
+	struct hooks hooks = {f, hand_look, calls_taken, call_ended};
 	int rc = chain_open(&f->chain, &row, 1, &opts, &hooks, r);
 
 	if (rc < 0)
@@ -107,12 +107,6 @@ static int open_chain(leat_fan *f, leat_report *r)
 	f->stage = f->chain->stage;
 	f->queue = f->chain->edge[0].queue[0];
 	return 0;
-}
-
-static int open_lanes(leat_fan *f)
-{
-	f->lane = calloc_lines(f->stage->workers, sizeof(*f->lane));
-	return f->lane == NULL ? -ENOMEM : 0;
 }
 
 static int open_parts(leat_fan *f, leat_report *r)
@@ -123,13 +117,7 @@ static int open_parts(leat_fan *f, leat_report *r)
 		return rc;
 	rc = open_chain(f, r);
 	if (rc < 0)
-		goto no_chain;
-	rc = open_lanes(f);
-	if (rc == 0)
-		return 0;
-	leat_close(f->chain);
-no_chain:
-	table_fini(&f->table);
+		table_fini(&f->table);
 	return rc;
 }
 
@@ -207,7 +195,6 @@ int leat_fan_close(leat_fan *f)
 	release_all(f);
 	store_fini(&f->store);
 	table_fini(&f->table);
-	free(f->lane);
 	fini_locks(f);
 	free(f);
 	return rc;

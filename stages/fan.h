@@ -134,11 +134,6 @@ struct put {
 	size_t pad;
 };
 
-/* A worker's own. `looked` is the tail at which it found nothing pending. */
-struct lane {
-	_Alignas(LINE) uint64_t looked;
-};
-
 struct leat_fan {
 	/* Read-only once open. */
 	leat_fan_opts opts;
@@ -150,7 +145,6 @@ struct leat_fan {
 	size_t key_at, in_at, out_at; /* distances in a record */
 	bool alone;		      /* a single caller: no locks */
 	bool ends;		      /* every call has more to do at its end */
-	struct lane *lane;
 	/* Callers, under the lock. */
 	pthread_mutex_t lock;
 	struct store store;
@@ -259,7 +253,17 @@ struct wish {
 struct call *call_fill(leat_fan *f, struct call *c, struct wish w);
 
 const void *call_key(const leat_fan *f, const struct call *c, size_t *size);
-void *call_in(const leat_fan *f, const struct call *c);
+
+/* call_in_other is call_in unless the argument is a key in the record. */
+void *call_in_other(const leat_fan *f, const struct call *c);
+
+/* call_in is what the function gets. */
+static inline void *call_in(const leat_fan *f, const struct call *c)
+{
+	if (likely((c->flags & (CALL_IN_KEY | CALL_KEY_FAR)) == CALL_IN_KEY))
+		return call_place(c, f->key_at);
+	return call_in_other(f, c);
+}
 
 /* call_attach gives the record a handle, if it has none; NULL without memory.
  * Only for the worker that runs the call. */
@@ -326,13 +330,16 @@ static inline void hand_new(leat_fan *f)
 /* hand_look is for a worker that waits, or is about to sleep. */
 void hand_look(void *fan);
 
-/* hand_last hands over, on a worker that begins with an item. */
-void hand_last(leat_fan *f, struct lane *lane);
+/* hand_last hands over, on a worker that may have taken the last item. */
+void hand_last(leat_fan *f);
 
 /* run.c */
 
-/* calls_fetch asks for the records of calls that are about to run. */
+/* calls_fetch asks for the records of calls that are about to be read. */
 void calls_fetch(void *const *calls, size_t n);
+
+/* calls_taken is what a worker does that has taken calls. */
+void calls_taken(void *fan, void *const *calls, size_t n);
 
 /* call_run is the row's function. */
 int call_run(void *in, void **out, leat_worker *w);

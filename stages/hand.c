@@ -123,23 +123,14 @@ void hand_look(void *fan)
 	leat_fan *f = fan;
 
 	fence_full();
+	perturb();
 	if (load_relaxed(&f->made) != load_relaxed(&f->handed))
 		hand_over(f);
 }
 
 /* model: hand.pml hand_last */
-void hand_last(leat_fan *f, struct lane *lane)
+void hand_last(leat_fan *f)
 {
-	uint64_t tail;
-
-	if (may_wait(f))
-		return;
-	tail = queue_pushed(f->queue);
-	if (likely(tail == lane->looked || queue_popped(f->queue) < tail))
-		return;
-	lane->looked = tail;
-	fence_full();
-	perturb();
-	if (load_relaxed(&f->made) != load_relaxed(&f->handed))
-		hand_over(f);
+	if (!may_wait(f) && queue_depth(f->queue) == 0)
+		hand_look(f);
 }

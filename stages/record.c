@@ -45,7 +45,7 @@ static void *in_place(const leat_fan *f, const struct call *c)
 	return f->in_room > 0 ? call_place(c, f->in_at) : NULL;
 }
 
-void *call_in(const leat_fan *f, const struct call *c)
+void *call_in_other(const leat_fan *f, const struct call *c)
 {
 	size_t size;
 	void *at;

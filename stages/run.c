@@ -81,9 +81,9 @@ static void free_in(const leat_fan *f, const struct call *c)
 	if (!(c->flags & CALL_IN_FAR))
 		return;
 	if (c->flags & CALL_IN_COPY)
-		free(call_in(f, c));
+		free(call_in_other(f, c));
 	else if (f->opts.free_in != NULL && !load_relaxed(&f->no_free))
-		f->opts.free_in(call_in(f, c));
+		f->opts.free_in(call_in_other(f, c));
 }
 
 static void tell(leat_fan *f, struct call *c)
@@ -168,12 +168,18 @@ static int ended(leat_fan *f, struct call *c, leat_worker *w, int rc)
 	return 0;
 }
 
-/* The caller has written them: their lines rather come all at once than each as
- * its call begins. */
 void calls_fetch(void *const *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		fetch_to_read(calls[i]);
+}
+
+/* The caller has written the records: their lines rather come all at once than
+ * each as its call begins. */
+void calls_taken(void *fan, void *const *calls, size_t n)
+{
+	calls_fetch(calls, n);
+	hand_last(fan);
 }
 
 #define ODD_CALL (CALL_WATCHED | CALL_IN_COPY)
@@ -184,7 +190,6 @@ int call_run(void *in, void **out, leat_worker *w)
 	leat_fan *f = fan_of(w);
 	int rc;
 
-	hand_last(f, &f->lane[w->view.index]);
 	if (f->opts.flags & LEAT_FAN_NEXT)
 		*out = c;
 	if (unlikely(c->flags & CALL_WATCHED ||

@@ -126,15 +126,16 @@ static uint64_t how_many(const leat_worker *w, const leat_queue *q)
 
 int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 {
+	const struct hooks *hooks = &w->stage->chain->hooks;
 	leat_queue *q = stage_input(w);
 	int rc;
 
 	stage_claim(w, q);
 	rc = queue_take(q, w->thread->batch, how_many(w, q), n, pos);
 	if (likely(rc == 0)) {
-		if (w->stage->chain->hooks.taken != NULL)
-			w->stage->chain->hooks.taken(w->thread->batch, *n);
 		stage_took(w, *pos);
+		if (hooks->taken != NULL)
+			hooks->taken(hooks->arg, w->thread->batch, *n);
 	}
 	return rc;
 }

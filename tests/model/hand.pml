@@ -318,7 +318,7 @@ inline hand_look()
 	hand_over_unless_none()
 }
 
-/* hand.c:hand_last. Without `looked`: a worker takes one item at a time here. */
+/* hand.c:hand_last. A batch is one item here. */
 inline hand_last()
 {
 #ifdef LAST_TRUSTS_LIGHT
@@ -331,10 +331,10 @@ inline hand_last()
 #endif
 	if
 	:: yes -> yes = 0
-	:: atomic { !yes -> saw = tail }
+	:: atomic { !yes -> saw = head }
 		if
-		:: atomic { head < saw -> saw = 0 }
-		:: atomic { head >= saw -> saw = 0 }
+		:: atomic { tail > saw -> saw = 0 }
+		:: atomic { tail <= saw -> saw = 0 }
 #ifndef NO_LAST_LOOK
 			hand_over_unless_none()
 #endif
@@ -437,12 +437,12 @@ take:	/* queue.c:queue_take: ring.c:ring_pop */
 	fi;
 	/* queue.c:popped_some */
 	DRAINED(me);
+	hand_last(); /* stage.c:stage_take */
 	/* stage.c:take */
 	if
 	:: atomic { waited -> waited = 0 } queue_chain()
 	:: else
 	fi;
-	hand_last();
 	run_fn();
 	if
 	:: true -> goto take

@@ -341,7 +341,6 @@ TEST(meetings, a_visitor_wakes_who_runs_what_nobody_watches)
 /* A fan of one worker, for which one of the two stands in. */
 struct handing {
 	struct passage passage;
-	struct lane lane;
 	leat_fan fan;
 	struct call call;
 };
@@ -349,7 +348,6 @@ struct handing {
 static void handing_open(struct handing *h)
 {
 	passage_open(&h->passage, 8);
-	h->lane.looked = UINT64_MAX;
 	h->fan = (leat_fan){.chain = &h->passage.chain,
 		.stage = h->passage.chain.stage,
 		.queue = h->passage.in.queue[0]};
@@ -396,7 +394,7 @@ static void take_last_call(void *handing, uint64_t n)
 	struct handing *h = handing;
 
 	take_call(handing, n);
-	hand_last(&h->fan, &h->lane);
+	hand_last(&h->fan);
 }
 
 static void is_handed_over(void *handing, uint64_t n)

@@ -297,12 +297,18 @@ size_t ring_pop(
 	}
 }
 
+size_t ring_room_from(struct ring *r, uint64_t pos, size_t n)
+{
+	int64_t k = free_from(r, pos, n);
+
+	return k > 0 ? piece(r, pos, (size_t)k) : 0;
+}
+
 size_t ring_room(struct ring *r, size_t n)
 {
 	uint64_t pos = load_relaxed(&r->tail);
-	int64_t k = pos & RING_END ? 0 : free_from(r, pos, n);
 
-	return k > 0 ? piece(r, pos, (size_t)k) : 0;
+	return pos & RING_END ? 0 : ring_room_from(r, pos, n);
 }
 
 /* model: queue.pml look_for_items */

@@ -101,6 +101,9 @@ static inline uint8_t ring_free(const struct ring *r, uint64_t pos)
  */
 size_t ring_room(struct ring *r, size_t n);
 
+/* ring_room_from is ring_room from a position that the tail is yet to reach. */
+size_t ring_room_from(struct ring *r, uint64_t pos, size_t n);
+
 static inline void **ring_place(const struct ring *r, uint64_t pos)
 {
 	return r->item + (pos & r->mask);

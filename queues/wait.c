@@ -53,13 +53,8 @@ static void yield(struct wait *w, uint64_t *now)
 	sched_yield();
 	*now = leat_now();
 	w->crowded = *now - before > CROWDED && w->crew != NULL &&
-		     load_relaxed(&w->crew->awake) <= w->crew->cpus;
-}
-
-static void look(struct wait *w)
-{
-	if (w->look != NULL)
-		w->look(w->look_arg);
+		     load_relaxed(&w->crew->awake) + w->crew->others <=
+			     w->crew->cpus;
 }
 
 /*
@@ -81,7 +76,7 @@ static bool yield_patiently(struct wait *w, uint64_t *patient,
 	if (may_be_patient(w, fetch_add(patient, 1), fetch_add(in_crew, 1))) {
 		do {
 			yield(w, &now);
-			look(w);
+			wait_look(w);
 			is_ready = ready(ctx);
 		} while (!is_ready && now < until);
 	}
@@ -126,7 +121,7 @@ static void doze_off(struct wait *w)
 	if (w->crew == NULL)
 		return;
 	fetch_add(&w->crew->awake, UINT64_MAX);
-	look(w);
+	wait_look(w);
 }
 
 static void wake_up(struct wait *w)
@@ -173,7 +168,7 @@ int wait_asleep(
 	rc = sleep_until(
 		p, ready, ctx, tick < w->deadline ? tick : w->deadline);
 	if (rc == -ETIMEDOUT && tick < w->deadline) {
-		look(w);
+		wait_look(w);
 		rc = sleep_until(p, ready, ctx, w->deadline);
 	}
 	wake_up(w);

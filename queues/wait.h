@@ -13,6 +13,7 @@ struct crew {
 	uint64_t awake;	  /* how many do not sleep at a queue */
 	uint64_t patient; /* how many yield there for a while */
 	uint64_t cpus;	  /* processors that they may use */
+	uint64_t others;  /* of which a fan's caller needs one */
 };
 
 /* A wait: until when, how long it has been, and whose. */
@@ -24,11 +25,21 @@ struct wait {
 	bool spared;	   /* others may do what it waits for in its stead */
 	bool single;	   /* one that waits awake is enough for what comes */
 	/* Called, unless NULL, at times while a thread waits awake; before it
-	 * sleeps, when it is no longer counted as awake; and once more a tick
-	 * later. What it puts into the queue is then found. */
+	 * sleeps, when it is no longer counted as awake; once more a tick
+	 * later; and, after any of these, when it has taken something. What it
+	 * puts into the queue is then found. */
 	void (*look)(void *arg);
 	void *look_arg;
+	bool looked; /* since it took something */
 };
+
+static inline void wait_look(struct wait *w)
+{
+	if (w->look == NULL)
+		return;
+	w->look(w->look_arg);
+	w->looked = true;
+}
 
 /*
  * wait_awake waits for a while at most, and returns whether `ready` said so.

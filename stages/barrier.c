@@ -110,7 +110,7 @@ static void settle_to(leat_fan *f, uint64_t mark)
 	struct call *c;
 
 	forget_failure(f);
-	if (todo == f->settled && mark == f->made) {
+	if (todo == f->settled && mark == fan_made(f)) {
 		f->applied = mark;
 		f->fresh = 0;
 		return;
@@ -122,7 +122,7 @@ static void settle_to(leat_fan *f, uint64_t mark)
 	}
 	f->applied = mark;
 	table_tidy(&f->table);
-	if (mark == f->made)
+	if (mark == fan_made(f))
 		f->settled = todo;
 }
 
@@ -135,9 +135,9 @@ static int wait_calls(leat_fan *f, uint64_t deadline, uint64_t *mark)
 	do {
 		nested = load_acquire(&f->nested);
 		fan_lock(f);
-		*mark = f->made;
+		*mark = fan_made(f);
 		fan_unlock(f);
-		hand_over_to(f, *mark);
+		hand_over_now(f);
 		rc = leat_wait_until(f->chain, deadline);
 	} while (rc == 0 && load_acquire(&f->nested) != nested);
 	return rc;
@@ -312,7 +312,7 @@ void leat_fan_clear(leat_fan *f)
 
 void leat_fan_cancel(leat_fan *f)
 {
-	uint64_t made = load_acquire(&f->made);
+	uint64_t made = fan_made(f);
 
 	raise_to(&f->unwanted, made);
 	fence_full();

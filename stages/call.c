@@ -4,6 +4,7 @@
 #include "queues/sized.h"
 #include "stages/index.h"
 
+#define PLACES	 64		/* in the queue, to be found at a time */
 #define LOOK	 (50 * LEAT_MS) /* how often a blocked caller looks around */
 #define PATIENCE (5 * LEAT_S)	/* and how long for somebody to take */
 
@@ -35,7 +36,7 @@ static FORCE_INLINE struct call *record(leat_fan *f, struct wish w)
 		return NULL;
 	c->next = 0;
 	c->prev = f->last->id;
-	c->seq = f->made;
+	c->seq = fan_made(f);
 	c->code = 0;
 	c->flags = 0;
 	c->fate = 0;
@@ -82,24 +83,30 @@ static FORCE_INLINE int admit(leat_fan *f, struct wish w)
 	f->chores += p.id != 0 || w.slot != NULL;
 	if (w.handle != NULL)
 		*w.handle = c->more;
-	if (unlikely(f->made - load_acquire(&f->handed) == PENDING))
-		hand_over_to(f, f->made);
-	f->pending[f->made % PENDING] = c;
-	store_release(&f->made, f->made + 1);
+	hand_put(f, c);
 	return 0;
 }
 
-static __attribute__((noinline)) bool has_more_room(leat_fan *f)
+/* find_room looks for places in the queue, some at a time; with leat_next, what
+ * it has not given yet takes up room as well. */
+static __attribute__((noinline)) bool find_room(leat_fan *f)
 {
-	if (f->opts.flags & LEAT_FAN_NEXT)
-		return false;
-	f->gone = queue_popped(f->queue);
-	return f->made - f->gone < f->room;
+	uint64_t made = fan_made(f);
+	size_t n = PLACES;
+
+	if (f->opts.flags & LEAT_FAN_NEXT && f->room - (made - f->given) < n)
+		n = f->room - (made - f->given);
+	n = ring_room_from(&f->queue->ring, made, n);
+	f->place = ring_place(&f->queue->ring, made);
+	f->free_to = made + n;
+	for (size_t i = 0; i < n; i += LINE / sizeof(*f->place))
+		fetch_to_write(f->place + i);
+	return n > 0;
 }
 
 static inline bool has_room(leat_fan *f)
 {
-	return likely(f->made - f->gone < f->room) || has_more_room(f);
+	return likely(fan_made(f) != f->free_to) || find_room(f);
 }
 
 /* alone_taking: nobody but the caller takes, so it would wait for itself. */
@@ -140,7 +147,8 @@ static bool is_crowded(const leat_fan *f)
 {
 	const struct crew *crew = &f->chain->crew;
 
-	return crew->cpus > 1 && load_relaxed(&crew->awake) >= crew->cpus;
+	return crew->cpus > 1 &&
+	       load_relaxed(&crew->awake) + crew->others > crew->cpus;
 }
 
 /* await_workers waits until they make room. */
@@ -149,7 +157,7 @@ static int await_workers(leat_fan *f, uint64_t until)
 	struct wait w = {.deadline = until};
 	int rc;
 
-	hand_over(f);
+	hand_over_now(f);
 	rc = is_crowded(f) ? queue_await_plenty(f->queue, &w)
 			   : queue_await_room(f->queue, &w);
 	queue_chain_room(f->queue);

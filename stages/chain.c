@@ -65,6 +65,8 @@ static int open_input(leat_chain *c, size_t i)
 	/* The workers of an ordered row hand on one at a time. */
 	if (i > 0)
 		opts.producers = needs_order(c, i - 1) ? 1 : s[-1].workers;
+	else if (c->hooks.single)
+		opts.producers = 1;
 	return edge_open(s->in, &opts);
 }
 
@@ -160,7 +162,7 @@ static int start_thread(leat_chain *c, leat_worker *home, struct thread *t)
 		.visits = 1,
 		.in = {.crew = &c->crew,
 			.look = c->hooks.look,
-			.look_arg = c->hooks.arg},
+			.look_arg = c->hooks.look_arg},
 		.out = {.crew = &c->crew,
 			.deadline = LEAT_NEVER,
 			.spared = true},
@@ -263,6 +265,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 	(*c)->n = n;
 	(*c)->hooks = *hooks;
 	(*c)->crew.cpus = pool_cpus();
+	(*c)->crew.others = hooks->single;
 	rc = open_stages(*c, rows);
 	free(rows);
 	if (rc == 0)

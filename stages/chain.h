@@ -29,10 +29,11 @@ enum over {
 
 /* What a fan does in its chain; NULL for none. */
 struct hooks {
-	void *arg;
 	void (*look)(void *arg); /* see struct wait */
+	void *look_arg;
+	bool single; /* one thread at a time puts items into the chain */
 	/* Items have been taken, and are about to run. */
-	void (*taken)(void *arg, void *const *items, size_t n);
+	void (*taken)(void *const *items, size_t n);
 	/* A call has ended its thread: in its stead this returns, as the row's
 	 * function would have; and the chain goes on. */
 	int (*ended)(void *in, void **out, leat_worker *w);

@@ -2,7 +2,7 @@
 /*
  * A fan inside: a chain of one row, whose items are records of calls.
  *
- *	leat_call -> pending -> [queue] -> run, on the row's workers
+ *	leat_call -> [queue] -> run, on the row's workers
  *
  * A call's record is found through the table, by its key, and through a list,
  * in call order. The barrier goes through the part of the list that is new;
@@ -10,34 +10,26 @@
  * its record needs nothing, since what was in flight is what came after
  * `applied`.
  *
- * Handing over. A call is handed to the queue at once when the queue is empty,
- * for then a worker may be idle. Otherwise it stays with others in `pending`,
- * and goes in their company: when there are many, or when a worker takes the
- * last item of the queue. Nothing can be left behind:
+ * Handing over. A call is written into its place in the queue at once, under
+ * the fan's lock, and workers see it when the queue's tail is behind it. Every
+ * move of the tail takes its line from workers that wait for it, and back. So
+ * as long as calls take little time, and a worker is awake, the tail is moved
+ * when there is company: 32 calls. A worker that waits awake for a while, or is
+ * about to sleep, moves it behind all calls made; so does whoever waits for
+ * calls, or for room.
  *
- *	caller				worker
- *	  made + 1			  takes the last item (head + 1)
- *	  fence				  fence
- *	  head == tail: hand over	  made != handed: hand over
- *
- * Either the caller sees the queue empty, or the worker sees the call.
- *
- * While calls take little time they stay for company even so, as long as all
- * workers are awake, or some are and one of the others watches: for a worker
- * looks for them while it waits and before it sleeps, and who watches looks at
- * every tick, should those awake be busy for longer than usual.
+ * Nor do such calls wake anybody, as long as all workers are awake, or some are
+ * and one of the others watches: for that one looks at every tick, should those
+ * awake be busy for longer than usual. While all are awake there is no fence,
+ * either. It would wait until the call's record is out of the store buffer,
+ * whose lines are another processor's. So a call may escape a worker that goes
+ * to sleep just then; but not its late look, a tick after.
  *
  *	caller				worker
  *	  made + 1			  no longer counts as awake
  *	  fence, unless all are awake	  fence
- *	  nobody awake: hand over	  made != handed: hand over
- *					  sleep; the same after a tick
- *
- * And in company they wake nobody. When each call went alone, three lines moved
- * between processors for it.
- *
- * Bound: made - head never exceeds the queue's capacity, so whatever is
- * pending has a place in the queue.
+ *	  nobody awake: moves the tail,	  made > tail: moves the tail
+ *	    fence, wakes one		  sleeps; the same after a tick
  */
 #ifndef LEAT_FAN_INTERNAL_H
 #define LEAT_FAN_INTERNAL_H
@@ -54,8 +46,7 @@
 #define STOPPED	     (UINT64_MAX - 1)
 #define STOPPED_EVER UINT64_MAX
 
-#define PENDING 64 /* places in pending */
-#define COMPANY 32 /* calls that are enough to go together */
+#define COMPANY 32 /* light calls that are handed over together */
 #define FETCH	32 /* results that leat_next takes from the queue at a time */
 
 /* What a caller knows about a call; never changes while it is in flight. */
@@ -156,8 +147,7 @@ struct leat_fan {
 	uint32_t buried;	 /* the same, if its key has a later result */
 	uint64_t applied;	 /* all calls below are applied */
 	uint64_t chores;	 /* calls with something to apply, so far */
-	uint64_t gone;		 /* calls that take up no room any more: taken,
-				  * when last looked; or given by leat_next */
+	uint64_t given;		 /* calls given by leat_next */
 	uint64_t promised;	 /* given, or about to be */
 	bool owns;		 /* some calls owned memory elsewhere */
 	pthread_mutex_t barrier; /* one at a time */
@@ -165,12 +155,10 @@ struct leat_fan {
 	/* For leat_next: promised already, and in the queue no more. */
 	void *fetched[FETCH];
 	size_t fetched_at, fetched_n;
-	/* Written by callers, read by whoever hands over. */
-	_Alignas(LINE) uint64_t made;
-	struct call *pending[PENDING];
-	/* Written by whoever hands over. */
-	_Alignas(LINE) uint64_t handed;
-	uint64_t handing; /* 0 nobody, 1 somebody, 2 who shall look again */
+	/* Written by callers, and read by workers that look. */
+	_Alignas(LINE) uint64_t made; /* calls so far */
+	uint64_t free_to; /* the first one that has no place in the queue yet */
+	void **place;	  /* in the queue, for the next one */
 	/* Seldom written. */
 	_Alignas(LINE) uint64_t cancelled; /* calls below do not start */
 	uint64_t unwanted;		   /* the same, but for a stop */
@@ -207,6 +195,13 @@ static inline bool fan_owns_nothing(const leat_fan *f)
 static inline struct call *call_at(const leat_fan *f, uint32_t id)
 {
 	return store_at(&f->store, id);
+}
+
+/* fan_made is how many calls there have been: the place in call order, and in
+ * the queue, of the next one. */
+static inline uint64_t fan_made(const leat_fan *f)
+{
+	return load_acquire(&f->made);
 }
 
 /* call_is_new: no barrier has applied it yet. */
@@ -287,12 +282,6 @@ static inline const void *key_bytes(const leat_key *key)
 
 /* hand.c */
 
-/* hand_over hands what is pending to the queue, unless somebody is at it. */
-void hand_over(leat_fan *f);
-
-/* hand_over_to hands over at least the calls below mark. */
-void hand_over_to(leat_fan *f, uint64_t mark);
-
 /* hand_is_light: calls take little time. */
 static inline bool hand_is_light(const leat_fan *f)
 {
@@ -305,41 +294,44 @@ static inline bool hand_all_awake(const leat_fan *f)
 	return load_relaxed(&f->chain->crew.awake) == f->stage->workers;
 }
 
+/* hand_put puts a call, as the next one, into its place in the queue, which it
+ * has; under the lock. */
+/* model: hand.pml put */
+static inline void hand_put(leat_fan *f, struct call *c)
+{
+	uint64_t made = fan_made(f) + 1;
+
+	*f->place++ = c;
+	store_release(&f->made, made);
+	if (unlikely(made % COMPANY == 0 || !hand_is_light(f)))
+		store_release(&f->queue->ring.tail, made);
+}
+
+/* hand_over hands over all calls that have been put, and wakes nobody. */
+void hand_over(leat_fan *f);
+
+/* hand_over_now also wakes a worker, if one sleeps. */
+void hand_over_now(leat_fan *f);
+
 /* hand_new_now is hand_new where the call may not just be left. */
 void hand_new_now(leat_fan *f);
 
-/*
- * hand_new hands over a call that has just been made, or leaves it pending.
- *
- * While all workers are awake there is no fence: it would wait until the call's
- * record is out of the store buffer, whose lines are another processor's. So
- * the call may escape a worker that goes to sleep just then; but not its later
- * look.
- */
+/* hand_new is for who has put a call. */
 /* model: hand.pml hand_new */
 static inline void hand_new(leat_fan *f)
 {
 	perturb();
-	if (likely(load_relaxed(&f->made) - load_relaxed(&f->handed) <
-		    COMPANY) &&
-		hand_is_light(f) && hand_all_awake(f))
-		return;
-	hand_new_now(f);
+	if (unlikely(!hand_is_light(f) || !hand_all_awake(f)))
+		hand_new_now(f);
 }
 
 /* hand_look is for a worker that waits, or is about to sleep. */
 void hand_look(void *fan);
 
-/* hand_last hands over, on a worker that may have taken the last item. */
-void hand_last(leat_fan *f);
-
 /* run.c */
 
 /* calls_fetch asks for the records of calls that are about to be read. */
 void calls_fetch(void *const *calls, size_t n);
-
-/* calls_taken is what a worker does that has taken calls. */
-void calls_taken(void *fan, void *const *calls, size_t n);
 
 /* call_run is the row's function. */
 int call_run(void *in, void **out, leat_worker *w);

@@ -38,7 +38,7 @@ static int await_end(leat_handle *h, uint64_t deadline)
 
 	if (fan_inside(f))
 		return -EDEADLK;
-	hand_over(f);
+	hand_over_now(f);
 	heard = bell_listen(&f->ended);
 	perturb();
 	if (leat_handle_done(h)) {
@@ -84,7 +84,7 @@ void leat_handle_free(leat_handle *h)
  * only, as another might be waiting while they lie here. */
 static void fetch(leat_fan *f)
 {
-	uint64_t left = f->made - f->promised;
+	uint64_t left = fan_made(f) - f->promised;
 	size_t most = left < FETCH ? left : FETCH;
 	size_t n = 0;
 
@@ -111,7 +111,7 @@ static int promise(leat_fan *f, void **item)
 		*item = f->fetched[f->fetched_at++];
 		f->fetched_n--;
 		rc = 0;
-	} else if (f->promised < f->made) {
+	} else if (f->promised < fan_made(f)) {
 		f->promised++;
 	} else {
 		rc = LEAT_END;
@@ -125,7 +125,7 @@ static int keep_promise(leat_fan *f, void **item, uint64_t deadline)
 {
 	int rc;
 
-	hand_over(f);
+	hand_over_now(f);
 	rc = leat_pull_until(f->chain, item, deadline);
 	if (rc == 0)
 		return 0;
@@ -142,7 +142,7 @@ static void give(leat_fan *f, struct call *c)
 	if (call_is_new(f, c))
 		call_apply(f, c);
 	call_detach(f, c);
-	f->gone++;
+	f->given++;
 	barrier_leave(f);
 	if (!f->alone)
 		park_signal(&f->space);

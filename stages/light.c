@@ -47,15 +47,17 @@ bool light_room(const leat_queue *q)
 	return has_room(q, queue_depth(q));
 }
 
-bool light_rest(const struct stage *s, leat_queue *q)
+bool light_little(const struct stage *s, const leat_queue *q)
 {
-	uint64_t depth;
+	uint64_t depth = queue_depth(q);
 
-	if (!light_crowd(s) || queue_over(q))
-		return false;
-	depth = queue_depth(q);
 	return depth * load_relaxed(&s->least_ns) < WAKE_NS &&
 	       has_room(q, depth);
+}
+
+bool light_rest(const struct stage *s, leat_queue *q)
+{
+	return light_crowd(s) && !queue_over(q) && light_little(s, q);
 }
 
 bool light_source(const leat_worker *w)

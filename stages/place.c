@@ -408,6 +408,8 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	if (watch)
 		store_release(&s->watching, 0);
 	pass_watch(s);
+	if (watch && load_relaxed(&s->idle) > 0)
+		t->in.looked = true; /* what was left to it to watch */
 }
 
 bool place_spare(leat_worker *w, size_t n)

@@ -168,18 +168,12 @@ static int ended(leat_fan *f, struct call *c, leat_worker *w, int rc)
 	return 0;
 }
 
+/* The caller has written the records: their lines rather come all at once than
+ * each as its call begins. */
 void calls_fetch(void *const *calls, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		fetch_to_read(calls[i]);
-}
-
-/* The caller has written the records: their lines rather come all at once than
- * each as its call begins. */
-void calls_taken(void *fan, void *const *calls, size_t n)
-{
-	calls_fetch(calls, n);
-	hand_last(fan);
 }
 
 #define ODD_CALL (CALL_WATCHED | CALL_IN_COPY)

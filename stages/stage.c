@@ -135,7 +135,7 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 	if (likely(rc == 0)) {
 		stage_took(w, *pos);
 		if (hooks->taken != NULL)
-			hooks->taken(hooks->arg, w->thread->batch, *n);
+			hooks->taken(w->thread->batch, *n);
 	}
 	return rc;
 }
@@ -182,7 +182,8 @@ static int take_at(leat_worker *w, size_t *n, uint64_t *pos)
  * take waits for items and returns the place where they are; NULL at the end
  * of input, or when the chain is halted, or when the thread has another home
  * now. However it ends, a thread that has waited may have taken more wakes than
- * its own, and passes them on.
+ * its own, and passes them on; also for what was left to it, be it to watch or
+ * to come.
  */
 static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 {
@@ -206,6 +207,11 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 			place_await(t, held_due(home), false);
 		waited = true;
 	} while (t->home == home);
+	if (t->in.looked) {
+		wait_look(&t->in);
+		t->in.looked = false;
+		waited = true;
+	}
 	if (waited)
 		place_wake(home->stage, stage_input(home));
 	return rc == 0 ? w : NULL;

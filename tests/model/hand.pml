@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How the calls of a fan get to its workers: a call that is made stays
- * pending, or the caller hands it over, or a worker does that takes the last
- * item, waits or is about to sleep; and who hands over wakes somebody, or
- * nobody.
+ * How the calls of a fan get to its workers: a call is in its place once it is
+ * made, but workers see it when the tail is behind it; which the caller moves,
+ * or a worker that waits or is about to sleep. And who moves it wakes somebody,
+ * or nobody.
  *
  * One caller; its calls are numbered, and have their number as their position
- * in the queue, which is a head, a tail and what is published of it, and never
- * full. Workers take one item at a time. Memory and park as in queue.pml, ticks
- * as in visit.pml: one comes when nothing else can happen, and EARLY times for
- * each worker while no store waits in a buffer. Whether calls are light may be
- * answered otherwise at every look. Places, and the looks of who leaves one,
- * are left out: nobody visits a fan's, and there is one for each worker.
+ * in the queue, which is a head and a tail, and never full. Workers take one
+ * item at a time. Memory and park as in queue.pml, ticks as in visit.pml: one
+ * comes when nothing else can happen, and EARLY times for each worker while no
+ * store waits in a buffer. Whether calls are light may be answered otherwise at
+ * every look. Places, and the looks of who leaves one, are left out: nobody
+ * visits a fan's, and there is one for each worker.
  *
  * What is checked: every call that is made is run, once, although the caller
- * never waits for it; no worker sleeps, or runs a call for ever, instead.
+ * never waits for it; no worker sleeps, or runs a call for ever, instead; and
+ * the tail never goes back.
  *
  * Parameters: WORKERS, ITEMS (calls), COMPANY, EARLY, and
  *	LOOK		a worker may also look while it waits awake
@@ -38,9 +39,7 @@
 #define THREADS (WORKERS + 1)
 
 /* Shared memory. */
-byte made, handed;
-byte handing; /* 0 nobody, 1 somebody, 2 who shall look again */
-byte tail, published, head;
+byte made, tail, head;
 byte waiters, tokens;
 byte awake = WORKERS;
 bit watching;
@@ -51,14 +50,12 @@ bit done[ITEMS + 1];
 byte done_all;
 
 /* Store buffers. */
-#define A_MADE	    0
-#define A_HANDED    1
-#define A_HANDING   2
-#define A_PUBLISHED 3
-#define A_HEAD	    4
-#define A_WATCH	    5
-#define A_STIRS	    6
-#define BUFFER	    3
+#define A_MADE	0
+#define A_TAIL	1
+#define A_HEAD	2
+#define A_WATCH 3
+#define A_STIRS 4
+#define BUFFER	3
 
 typedef buffer {
 	byte n;
@@ -87,9 +84,9 @@ inline let_out(t)
 	d_step {
 		if
 		:: sb[t].addr[0] == A_MADE -> made = sb[t].value[0]
-		:: sb[t].addr[0] == A_HANDED -> handed = sb[t].value[0]
-		:: sb[t].addr[0] == A_HANDING -> handing = sb[t].value[0]
-		:: sb[t].addr[0] == A_PUBLISHED -> published = sb[t].value[0]
+		:: sb[t].addr[0] == A_TAIL ->
+			assert(tail <= sb[t].value[0]);
+			tail = sb[t].value[0]
 		:: sb[t].addr[0] == A_HEAD -> head = sb[t].value[0]
 		:: sb[t].addr[0] == A_WATCH -> watching = sb[t].value[0]
 		:: sb[t].addr[0] == A_STIRS -> stirs = sb[t].value[0]
@@ -123,7 +120,7 @@ end:
 	od
 }
 
-#define HAS_ITEM (head < published)
+#define HAS_ITEM (head < tail)
 #define WATCHED	 (watching && !BUFFERED(me, A_WATCH))
 
 /* park.c; see queue.pml. */
@@ -163,9 +160,9 @@ inline queue_chain()
 	fi
 }
 
-/* hand.c:is_attended. A thread sees its own store to `watching`, which is
+/* hand.c:attended. A thread sees its own store to `watching`, which is
  * always 0, also while it is in its buffer. */
-inline is_attended()
+inline attended()
 {
 	if
 	:: awake == WORKERS -> yes = 1
@@ -179,174 +176,100 @@ inline is_attended()
 	fi
 }
 
-/* hand.c:may_wait */
-inline may_wait()
-{
-	if
-	:: true -> yes = 0
-	:: is_attended()
-	fi
-}
-
-/* ring.c:ring_push. Who hands over is alone at it. */
-inline push()
-{
-	DRAINED(me);
-	assert(tail == handed);
-	tail = to;
-	store(me, A_PUBLISHED, to)
-}
-
-/* hand.c:push_quietly; yes if it did. If the queue is not empty it may be little
- * that is there, see light.c:light_rest, or not. */
-inline push_quietly()
-{
-	may_wait();
-	if
-	:: atomic {
-		yes ->
-		push();
-		store(me, A_STIRS, stirs + 1)
-	}
-#ifndef QUIET_FOR_EVER
-		atomic { DRAINED(me); is_attended() }
-		if
-		:: atomic { !yes -> yes = 1 } queue_chain()
-		:: else
-		fi
-#endif
-	:: atomic { yes && tail > head -> yes = 0 }
-	:: !yes
-	fi
-}
-
-/* hand.c:hand_all, after a fence. The words that only who hands over writes
- * are one transition with others. */
-inline hand_all()
-{
-	if
-	:: handed == to
-	:: else ->
-		push_quietly();
-		if
-		:: atomic { yes -> yes = 0; store(me, A_HANDED, to) }
-		:: atomic { !yes -> push() } /* queue.c:queue_put */
-			park_post(); /* park.h:park_signal */
-			store(me, A_HANDED, to)
-		fi
-	fi
-}
-
 /*
- * hand.c:hand_over. That somebody has been asked already is seen by a plain
- * load: it is no fence on every processor.
+ * hand.c:hand_over. `to` is what was made, as far as the thread knows. Its own
+ * store to the tail may wait in its buffer, and the swap until that is out.
  */
 inline hand_over()
 {
+#ifdef NO_SWAP /* fault: a store, and another thread may have been faster */
 	if
+	:: atomic { tail >= to -> to = 0 }
+	:: tail < to -> DRAINED(me); assert(tail <= to); atomic { tail = to; to = 0 }
+	fi
+#else
+	if
+	:: atomic { tail >= to -> to = 0 }
 	:: atomic {
-		DRAINED(me) && handing == 0 ->
-		handing = 1;
-		store(me, A_HANDING, 1);
-		mine = 1
+		tail < to && DRAINED(me) -> /* the store in it may be enough */
+		if
+		:: tail < to -> tail = to
+		:: else
+		fi;
+		to = 0
 	}
-#ifdef NO_ASK
-	:: handing == 1
-#else
-	:: atomic { DRAINED(me) && handing == 1 -> handing = 2 }
+	fi
 #endif
-	:: handing == 2
-	fi;
-	do
-	:: mine ->
-#ifdef NO_HANDING_FENCE
-		to = made;
-#else
-		atomic { DRAINED(me); to = made }
-#endif
-		hand_all();
-		atomic {
-			DRAINED(me);
-			to = 0;
-			if
-			:: handing == 1 -> handing = 0; mine = 0
-			:: else -> store(me, A_HANDING, 1)
-			fi
-		}
-	:: !mine -> break
-	od
 }
 
-/* The looks of who is not the caller. */
-inline hand_over_unless_none()
+/* hand.c:hand_over_now */
+inline hand_over_now()
 {
-	atomic { DRAINED(me); to = made }
+	hand_over();
+	queue_chain()
+}
+
+/* fan.h:hand_put. The tail follows when there is company, or when calls are not
+ * light. */
+inline put()
+{
+	atomic { calls++; store(me, A_MADE, calls) }
 	if
-	:: atomic { to == handed -> to = 0 }
-	:: atomic { to != handed -> to = 0 } hand_over()
+	:: store(me, A_TAIL, calls)
+	:: calls % COMPANY != 0
 	fi
 }
 
-/* fan.h:hand_new, hand.c:hand_new_now, after the store of `made`. */
+/* fan.h:hand_new, hand.c:hand_new_now */
 inline hand_new()
 {
-	saw = handed;
 	if
-	:: atomic { calls - saw >= COMPANY -> saw = 0 } hand_over()
-	:: calls - saw < COMPANY ->
-		if
-		:: atomic { awake == WORKERS -> saw = 0 } /* all_awake */
+	:: awake == WORKERS /* hand_all_awake */
 #ifdef NO_CALL_FENCE_WATCHED /* fault: who watches may leave just now */
-		:: atomic { awake > 0 && WATCHED -> saw = 0 }
+	:: awake > 0 && WATCHED
 #endif
-		:: true ->
-#ifndef NO_CALL_FENCE
-			DRAINED(me);
+	:: true -> /* hand_is_light */
+		store(me, A_STIRS, stirs + 1);
+#ifndef NO_CALL_FENCE /* fault */
+		DRAINED(me);
 #endif
-			may_wait();
+		attended();
+		if
+		:: atomic { yes -> yes = 0 }
+		:: !yes && calls % COMPANY != 0 ->
+			to = head;
+#ifdef OWN_CALL /* fault: it may have been handed over, and nobody woken */
 			if
-			:: atomic { yes || head < saw -> yes = 0; saw = 0 }
-			:: atomic { !yes && head >= saw -> saw = 0 } hand_over()
+			:: atomic { tail > to -> to = 0 }
+			:: atomic { tail <= to -> to = calls } hand_over_now()
 			fi
+#else
+			if
+			:: atomic { tail > to && tail < calls -> to = 0 }
+			:: atomic { tail <= to || tail == calls -> to = calls }
+				hand_over_now()
+			fi
+#endif
+		:: atomic { calls % COMPANY == 0 -> yes = 0; to = calls }
+			hand_over_now()
 		fi
+	:: to = calls; hand_over_now()
 	fi
 }
 
 /* hand.c:hand_look */
 inline hand_look()
 {
-	hand_over_unless_none()
-}
-
-/* hand.c:hand_last. A batch is one item here. */
-inline hand_last()
-{
-#ifdef LAST_TRUSTS_LIGHT
-	if
-	:: yes = 1
-	:: yes = 0
-	fi;
-#else
-	may_wait();
-#endif
-	if
-	:: yes -> yes = 0
-	:: atomic { !yes -> saw = head }
-		if
-		:: atomic { tail > saw -> saw = 0 }
-		:: atomic { tail <= saw -> saw = 0 }
-#ifndef NO_LAST_LOOK
-			hand_over_unless_none()
-#endif
-		fi
-	fi
+	atomic { DRAINED(me); to = made }
+	hand_over();
+	looked = 1 /* wait.h:wait_look */
 }
 
 /* call.c:call, again and again. */
 proctype caller(byte me)
 {
-	byte calls, saw, to;
-	bit yes, mine, rest;
+	byte calls, to;
+	bit yes, rest;
 
 	do
 	:: calls < ITEMS ->
@@ -360,7 +283,7 @@ proctype caller(byte me)
 		:: !rest
 		fi;
 #endif
-		atomic { calls++; store(me, A_MADE, calls) }
+		put();
 		hand_new()
 	:: else -> break
 	od
@@ -423,8 +346,8 @@ inline look_for_items()
 /* stage.c:work */
 proctype worker(byte me)
 {
-	byte pos, visits, saw, to, early;
-	bit watch, ticks, late, waited, yes, mine, crowd;
+	byte pos, visits, to, early;
+	bit watch, ticks, late, looked, waited, yes, crowd;
 
 take:	/* queue.c:queue_take: ring.c:ring_pop */
 	if
@@ -437,8 +360,16 @@ take:	/* queue.c:queue_take: ring.c:ring_pop */
 	fi;
 	/* queue.c:popped_some */
 	DRAINED(me);
-	hand_last(); /* stage.c:stage_take */
 	/* stage.c:take */
+	if
+#ifndef NO_LAST_LOOK /* fault */
+	:: looked -> hand_look(); atomic { looked = 0; waited = 1 }
+#endif
+	:: !looked
+#ifdef NO_LAST_LOOK
+	:: atomic { looked -> looked = 0 }
+#endif
+	fi;
 	if
 	:: atomic { waited -> waited = 0 } queue_chain()
 	:: else
@@ -527,6 +458,13 @@ end_asleep:
 awoken:
 	if
 	:: atomic { watch -> watch = 0; store(me, A_WATCH, 0) }
+		DRAINED(me); /* place.c:pass_watch */
+#ifndef NO_LOOK_FOR_WATCHED /* fault */
+		if
+		:: atomic { awake < WORKERS -> looked = 1 }
+		:: awake == WORKERS
+		fi
+#endif
 	:: else
 	fi;
 	atomic { ticks = 0; late = 0; visits = 0; crowd = 0; waited = 1 }

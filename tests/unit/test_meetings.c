@@ -202,7 +202,8 @@ static int count_run(void *in, void **out, leat_worker *w)
 
 static void passage_open(struct passage *p, uint64_t capacity)
 {
-	struct edge_opts opts = {.queues = 1, .capacity = capacity};
+	struct edge_opts opts = {
+		.queues = 1, .capacity = capacity, .producers = 1};
 
 	*p = (struct passage){
 		.stage = {.row = {.name = "row", .fn = count_run, .arg = p},
@@ -359,8 +360,8 @@ static void make_call(void *handing, uint64_t n)
 	leat_fan *f = &h->fan;
 
 	(void)n;
-	f->pending[f->made % PENDING] = &h->call;
-	store_release(&f->made, f->made + 1);
+	f->place = ring_place(&f->queue->ring, f->made);
+	hand_put(f, &h->call);
 	hand_new(f);
 }
 
@@ -389,12 +390,12 @@ static void take_call(void *handing, uint64_t n)
 	check(leat_queue_trypop(h->fan.queue, &item) == 0);
 }
 
-static void take_last_call(void *handing, uint64_t n)
+static void take_call_and_look(void *handing, uint64_t n)
 {
 	struct handing *h = handing;
 
 	take_call(handing, n);
-	hand_last(&h->fan);
+	hand_look(&h->fan);
 }
 
 static void is_handed_over(void *handing, uint64_t n)
@@ -402,7 +403,7 @@ static void is_handed_over(void *handing, uint64_t n)
 	struct handing *h = handing;
 
 	(void)n;
-	check(load_relaxed(&h->fan.handed) == h->fan.made);
+	check(queue_pushed(h->fan.queue) == h->fan.made);
 }
 
 static void is_handed_over_and_taken(void *handing, uint64_t n)
@@ -424,15 +425,17 @@ TEST(meetings, who_calls_meets_who_hands_over)
 	passage_close(&h.passage);
 }
 
-TEST(meetings, who_calls_meets_who_takes_the_last_one)
+/* A light call is left to who was woken for the one before it. */
+TEST(meetings, who_calls_meets_who_was_woken)
 {
 	static struct handing h;
 	struct encounter e = {.one = make_call,
-		.other = take_last_call,
+		.other = take_call_and_look,
 		.after = is_handed_over,
 		.ctx = &h};
 
 	handing_open(&h);
+	h.passage.stage.light = 1;
 	make_call(&h, 0);
 	encounter(&e);
 	passage_close(&h.passage);
@@ -445,7 +448,8 @@ static int await_call(void *handing, uint64_t n)
 	return await_place(&h->passage, n);
 }
 
-/* Light calls are put quietly, or left pending, while a worker is awake. */
+/* Light calls are left for company, or in the queue, while a worker is awake.
+ */
 static void meet_before_sleep(void (*change)(void *handing, uint64_t n))
 {
 	static struct handing h;
@@ -470,7 +474,7 @@ TEST(meetings, who_goes_to_sleep_meets_a_call)
 	meet_before_sleep(make_call);
 }
 
-TEST(meetings, who_goes_to_sleep_meets_a_call_put_quietly)
+TEST(meetings, who_goes_to_sleep_meets_a_call_that_wakes_nobody)
 {
 	meet_before_sleep(make_call_and_hand_over);
 }

@@ -19,8 +19,7 @@
 #define CALM 512 /* fences that cost about as much as one of all threads */
 #endif
 
-/* 1: the kernel may be asked for a fence of all threads. */
-static uint64_t may_fence_all;
+uint64_t may_fence_all;
 
 static bool membarrier(int command)
 {
@@ -38,9 +37,9 @@ void park_open(void)
 			membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED));
 }
 
-/* fence_all makes each thread of the process pass a full fence. If that is
- * forbidden by now, a while does: no store stays in a buffer for so long. */
-static void fence_all(void)
+/* If it is forbidden by now, a while does: no store stays in a buffer for so
+ * long. */
+void fence_all(void)
 {
 	const struct timespec ms = {.tv_nsec = LEAT_MS};
 

@@ -75,9 +75,14 @@ static inline bool park_quiet(const struct park *p)
  */
 bool park_look(struct park *p, uint64_t *calm);
 
-/* park_open asks the kernel for what quiet parks need; without it there are
- * none. Once at least, before park_look. */
+/* park_open asks the kernel for fence_all; without it there are no quiet parks.
+ * Once at least, before park_look. */
 void park_open(void);
+
+/* fence_all makes each thread of the process pass a full fence. Only where
+ * may_fence_all is 1. */
+extern uint64_t may_fence_all;
+void fence_all(void);
 
 void park_announce(struct park *p);
 void park_retract(struct park *p);

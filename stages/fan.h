@@ -20,16 +20,17 @@
  *
  * Nor do such calls wake anybody, as long as all workers are awake, or some are
  * and one of the others watches: for that one looks at every tick, should those
- * awake be busy for longer than usual. While all are awake there is no fence,
- * either. It would wait until the call's record is out of the store buffer,
- * whose lines are another processor's. So a call may escape a worker that goes
- * to sleep just then; but not its late look, a tick after.
+ * awake be busy for longer than usual. There is no fence then, either. It would
+ * wait until the call's record is out of the store buffer, whose lines are
+ * another processor's. So a call may escape a worker that goes to sleep just
+ * then, but not its late look, a tick after; and who leaves the watch while
+ * others sleep makes all threads pass a fence before it looks.
  *
  *	caller				worker
- *	  made + 1			  no longer counts as awake
- *	  fence, unless all are awake	  fence
- *	  nobody awake: moves the tail,	  made > tail: moves the tail
- *	    fence, wakes one		  sleeps; the same after a tick
+ *	  made + 1			  no longer counts as awake, or watches
+ *	  fence, unless attended	  fence
+ *	  not attended: moves the	  made > tail: moves the tail
+ *	    tail, fence, wakes one	  sleeps; the same after a tick
  */
 #ifndef LEAT_FAN_INTERNAL_H
 #define LEAT_FAN_INTERNAL_H

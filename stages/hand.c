@@ -4,8 +4,11 @@
 #include "stages/light.h"
 #include "stages/place.h"
 
-/* attended: a worker is going to look for calls soon: before it sleeps, or, if
- * all that are awake are busy for long, at a tick. */
+/*
+ * attended: a worker is going to look for calls soon: before it sleeps, or, if
+ * all that are awake are busy for long, at a tick. The caller needs no fence
+ * before: who leaves the watch makes all threads pass one.
+ */
 /* model: hand.pml attended */
 static bool attended(const leat_fan *f)
 {
@@ -36,9 +39,11 @@ void hand_over_now(leat_fan *f)
  * for them, who looks once it has taken something, or before it sleeps. */
 static bool is_left(const leat_fan *f, uint64_t made)
 {
-	uint64_t popped = queue_popped(f->queue);
-	uint64_t pushed = queue_pushed(f->queue);
+	uint64_t popped, pushed;
 
+	fence_full();
+	popped = queue_popped(f->queue);
+	pushed = queue_pushed(f->queue);
 	return popped < pushed && pushed < made;
 }
 
@@ -48,15 +53,19 @@ void hand_new_now(leat_fan *f)
 	struct stage *s = f->stage;
 	uint64_t made = fan_made(f);
 	bool company = made % COMPANY == 0;
+	bool left = false;
 
 	if (hand_is_light(f)) {
 		store_relaxed(&s->stirs, made);
-		fence_full();
-		if (attended(f) ? !company || light_little(s, f->queue)
-				: !company && is_left(f, made))
-			return;
+		if (load_relaxed(&may_fence_all) == 0)
+			fence_full();
+		if (attended(f))
+			left = !company || light_little(s, f->queue);
+		else
+			left = !company && is_left(f, made);
 	}
-	hand_over_now(f);
+	if (!left)
+		hand_over_now(f);
 }
 
 /* model: hand.pml hand_look */

@@ -357,6 +357,17 @@ static bool is_left_alone(void *home)
 	return queue_over(q) || !light_room(q) || !place_watched(w->stage);
 }
 
+/* look_for_watched is for who has watched over a fan, and leaves while others
+ * sleep: what was left to it, also without a fence, is to be found when it has
+ * taken something. */
+/* model: hand.pml await */
+static void look_for_watched(struct thread *t)
+{
+	t->in.looked = true;
+	if (load_relaxed(&may_fence_all) != 0)
+		fence_all();
+}
+
 /*
  * A source puts items without a fence: one of them may escape who looks just
  * then. It is found at the next tick: so there is one before a long sleep, and
@@ -368,6 +379,7 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	leat_worker *home = t->home;
 	struct stage *s = home->stage;
 	bool watch = yield ? t->watches : begin_watch(s);
+	bool watched = watch;
 	bool ticks = watch || (s->index > 0 && item_direct(s - 1) != NULL);
 	bool crowd = light_crowd(s) && load_relaxed(&s->idle) + 1 < s->workers;
 	bool (*usual)(void *) =
@@ -408,8 +420,8 @@ void place_await(struct thread *t, uint64_t deadline, bool yield)
 	if (watch)
 		store_release(&s->watching, 0);
 	pass_watch(s);
-	if (watch && load_relaxed(&s->idle) > 0)
-		t->in.looked = true; /* what was left to it to watch */
+	if (watched && t->in.look != NULL && load_relaxed(&s->idle) > 0)
+		look_for_watched(t);
 }
 
 bool place_spare(leat_worker *w, size_t n)

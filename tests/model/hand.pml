@@ -225,18 +225,15 @@ inline hand_new()
 {
 	if
 	:: awake == WORKERS /* hand_all_awake */
-#ifdef NO_CALL_FENCE_WATCHED /* fault: who watches may leave just now */
-	:: awake > 0 && WATCHED
-#endif
 	:: true -> /* hand_is_light */
 		store(me, A_STIRS, stirs + 1);
-#ifndef NO_CALL_FENCE /* fault */
-		DRAINED(me);
-#endif
 		attended();
 		if
 		:: atomic { yes -> yes = 0 }
 		:: !yes && calls % COMPANY != 0 ->
+#ifndef NO_CALL_FENCE /* fault */
+			DRAINED(me);
+#endif
 			to = head;
 #ifdef OWN_CALL /* fault: it may have been handed over, and nobody woken */
 			if
@@ -301,9 +298,11 @@ inline begin_watch(yes_or_no)
 }
 
 #if WORKERS == 1
-#define ALL_OUT (DRAINED(0) && DRAINED(1))
+#define ALL_OUT	  (DRAINED(0) && DRAINED(1))
+#define FENCE_ALL DRAINED(0)
 #else
-#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2))
+#define ALL_OUT	  (DRAINED(0) && DRAINED(1) && DRAINED(2))
+#define FENCE_ALL DRAINED(0); DRAINED(3 - me)
 #endif
 #define TICK (timeout || (early < EARLY && ALL_OUT))
 
@@ -458,14 +457,19 @@ end_asleep:
 awoken:
 	if
 	:: atomic { watch -> watch = 0; store(me, A_WATCH, 0) }
-		DRAINED(me); /* place.c:pass_watch */
-#ifndef NO_LOOK_FOR_WATCHED /* fault */
-		if
-		:: atomic { awake < WORKERS -> looked = 1 }
-		:: awake == WORKERS
-		fi
-#endif
 	:: else
+	fi;
+	DRAINED(me); /* place.c:pass_watch */
+	if
+#ifndef NO_LOOK_FOR_WATCHED /* fault */
+	:: atomic { ticks && awake < WORKERS -> looked = 1 }
+#ifndef NO_FENCE_ALL /* fault */
+		FENCE_ALL
+#endif
+	:: !ticks || awake == WORKERS
+#else
+	:: true
+#endif
 	fi;
 	atomic { ticks = 0; late = 0; visits = 0; crowd = 0; waited = 1 }
 	goto take

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "queues/atomic.h"
 #include "tests/stress/history.h"
 #include "tests/stress/lab.h"
 #include "tests/stress/perturb.h"
@@ -67,10 +68,25 @@ static uint8_t name_of(const void *item)
 	return (uint8_t)(uintptr_t)item;
 }
 
+/*
+ * A clock tells threads nothing by itself: a call's last store may be in the
+ * store buffer still when the clock is read, and its first load be done before.
+ * Fences on both sides make what the stamps say true for others.
+ */
+static uint64_t stamp(void)
+{
+	uint64_t now;
+
+	fence_full();
+	now = leat_now();
+	fence_full();
+	return now;
+}
+
 /* finish gives the calls of one bulk the same span. */
 static void finish(struct caller *c, size_t from, uint64_t start)
 {
-	uint64_t end = leat_now();
+	uint64_t end = stamp();
 	uint64_t bulk = c->index + 1 + (THREADS + 1) * (from + 1);
 
 	for (size_t i = from; i < c->n; i++) {
@@ -101,7 +117,7 @@ static void push(struct caller *c)
 {
 	void *item = fresh(c);
 	size_t from = c->n;
-	uint64_t start = leat_now();
+	uint64_t start = stamp();
 	int rc = push_one(c, item);
 	struct op *o = note(c, CALL_PUSH);
 
@@ -119,7 +135,7 @@ static void pushn(struct caller *c)
 
 	for (size_t i = 0; i < n; i++)
 		items[i] = fresh(c);
-	start = leat_now();
+	start = stamp();
 	rc = leat_queue_pushn(c->trial->q, items, n, &pushed);
 	for (size_t i = 0; i < pushed; i++)
 		note(c, CALL_PUSH)->item = name_of(items[i]);
@@ -147,7 +163,7 @@ static void pop(struct caller *c)
 {
 	void *item = NULL;
 	size_t from = c->n;
-	uint64_t start = leat_now();
+	uint64_t start = stamp();
 	int rc = pop_one(c, &item);
 	struct op *o = note(c, CALL_POP);
 
@@ -160,7 +176,7 @@ static void popn(struct caller *c)
 {
 	void *items[BULK];
 	size_t n, from = c->n;
-	uint64_t start = leat_now();
+	uint64_t start = stamp();
 	int rc = leat_queue_popn(c->trial->q, items, BULK, &n);
 
 	for (size_t i = 0; i < n; i++)
@@ -173,7 +189,7 @@ static void popn(struct caller *c)
 static void end(struct caller *c, bool cancel)
 {
 	size_t from = c->n;
-	uint64_t start = leat_now();
+	uint64_t start = stamp();
 
 	if (cancel)
 		leat_queue_cancel(c->trial->q);

@@ -13,10 +13,12 @@
  * Handing over. A call is written into its place in the queue at once, under
  * the fan's lock, and workers see it when the queue's tail is behind it. Every
  * move of the tail takes its line from workers that wait for it, and back. So
- * as long as calls take little time, and a worker is awake, the tail is moved
- * when there is company: 32 calls. A worker that waits awake for a while, or is
- * about to sleep, moves it behind all calls made; so does whoever waits for
- * calls, or for room.
+ * calls that take little time are left until there is company, 32 of them, if
+ * somebody is going to look for them. A worker that waits awake for a while, or
+ * is about to sleep, moves the tail behind all calls made, and so it does once
+ * more when it has taken something after that: hence a call is also left where
+ * earlier ones have woken somebody and are yet to be taken. Whoever waits for
+ * calls, or for room, moves it too.
  *
  * Nor do such calls wake anybody, as long as all workers are awake, or some are
  * and one of the others watches: for that one looks at every tick, should those
@@ -29,8 +31,8 @@
  *	caller				worker
  *	  made + 1			  no longer counts as awake, or watches
  *	  fence, unless attended	  fence
- *	  not attended: moves the	  made > tail: moves the tail
- *	    tail, fence, wakes one	  sleeps; the same after a tick
+ *	  neither attended nor left:	  made > tail: moves the tail
+ *	    moves the tail, wakes one	  sleeps; the same after a tick
  */
 #ifndef LEAT_FAN_INTERNAL_H
 #define LEAT_FAN_INTERNAL_H

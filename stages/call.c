@@ -92,11 +92,13 @@ static FORCE_INLINE int admit(leat_fan *f, struct wish w)
 static __attribute__((noinline)) bool find_room(leat_fan *f)
 {
 	uint64_t made = fan_made(f);
-	size_t n = PLACES;
+	uint64_t left = f->room;
+	size_t n;
 
-	if (f->opts.flags & LEAT_FAN_NEXT && f->room - (made - f->given) < n)
-		n = f->room - (made - f->given);
-	n = ring_room_from(&f->queue->ring, made, n);
+	if (f->opts.flags & LEAT_FAN_NEXT)
+		left -= made - f->given;
+	n = ring_room_from(
+		&f->queue->ring, made, left < PLACES ? left : PLACES);
 	f->place = ring_place(&f->queue->ring, made);
 	f->free_to = made + n;
 	for (size_t i = 0; i < n; i += LINE / sizeof(*f->place))

@@ -99,7 +99,11 @@ static int open_chain(leat_fan *f, leat_report *r)
 		.stack = o->stack,
 		.results = o->flags & LEAT_FAN_NEXT ? f->room + 1 : 0,
 	};
-	struct hooks hooks = {hand_look, f, true, calls_fetch, call_ended};
+	struct hooks hooks = {.look = hand_look,
+		.look_arg = f,
+		.single = true,
+		.taken = calls_fetch,
+		.ended = call_ended};
 	int rc = chain_open(&f->chain, &row, 1, &opts, &hooks, r);
 
 	if (rc < 0)

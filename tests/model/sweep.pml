@@ -56,6 +56,7 @@ bit making, finished[LAST + 1];
 
 #define MADE(n)	    (made > pos + n || made == ITEMS)
 #define CAN_TAKE(p) (head[p] < tail[p] || ended[p])
+#define IS_OVER(p)  (ended[p] && head[p] == tail[p])
 #define ROOM(p)	    (tail[p] - head[p] < CAP)
 
 /* place.c:visitor of the thread's own home */
@@ -218,8 +219,8 @@ take:	/* stage.c:take */
 	run_one();
 	atomic { manned[home] = 0; place = NONE }
 	if
-	:: !some && ended[home] && head[home] == tail[home] -> goto leave
-	:: !some && !(ended[home] && head[home] == tail[home]) -> goto await
+	:: !some && IS_OVER(home) -> goto leave
+	:: !some && !IS_OVER(home) -> goto await
 	:: some -> some = 0
 	fi;
 	if

@@ -8,13 +8,15 @@
 /* How often consumers look at the depth: once in so many positions. */
 #define SAMPLE 256
 
+/* How many turns a look takes in: four lines. */
+#define LOOK 256
+
 /* How far beyond its position a side that is alone fetches places, and at most
  * how many at a time: eight lines. */
 #define AHEAD 64
 
-/* Nanoseconds: a claim with all that it moves, and as many as wait for it. */
-#define BACK_OFF_MIN 1000
-#define BACK_OFF_MAX 16000
+/* Nanoseconds: who has lost so many claims in a row waits no longer. */
+#define BACK_OFF_MAX 24000
 
 static uint32_t log2_up(uint64_t n)
 {
@@ -41,6 +43,7 @@ int ring_init(struct ring *r, uint64_t capacity, unsigned sides)
 		.capacity = capacity,
 		.shift = shift,
 		.sides = sides,
+		.back_off = RING_BACK_OFF,
 	};
 	return 0;
 }
@@ -74,28 +77,6 @@ static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
 	memcpy(items + first, r->item, (n - first) * sizeof(*items));
 }
 
-/*
- * room is how many of n places from pos on the capacity allows. The cached
- * head is tried first, since the true one is on the consumers' line. Negative
- * when pos is stale: consumers are already beyond it.
- */
-/* model: queue.pml claim */
-static int64_t room(struct ring *r, uint64_t pos, size_t n)
-{
-	int64_t left =
-		(int64_t)(r->capacity - pos + load_acquire(&r->head_cache));
-
-	if (left < (int64_t)n) {
-		uint64_t head = load_acquire(&r->head);
-
-		store_release(&r->head_cache, head);
-		left = (int64_t)(r->capacity - pos + head);
-	}
-	if (left > (int64_t)r->capacity)
-		return -1;
-	return left < (int64_t)n ? left : (int64_t)n;
-}
-
 /* run_of counts the slots from pos on, n at most, whose turn is `off` past
  * free. */
 /* model: queue.pml claim */
@@ -124,34 +105,64 @@ static void set_turns(struct ring *r, uint64_t pos, size_t n, uint8_t off)
 		fill_release_8(r->turn, (uint8_t)(turn + 2), n - first);
 }
 
-/* free_from is how many of n slots from pos on a producer may fill; negative
- * when pos is stale. */
-/* model: queue.pml claim */
-static int64_t free_from(struct ring *r, uint64_t pos, size_t n)
+/* until is how many of n places from pos on are before `end`. */
+static size_t until(uint64_t end, uint64_t pos, size_t n)
 {
-	int64_t k = room(r, pos, n);
+	int64_t left = (int64_t)(end - pos);
 
-	if (k <= 0 || r->sides & RING_SC)
-		return k;
-	return (int64_t)run_of(r, pos, (size_t)k, 0);
+	return left <= 0 ? 0 : (uint64_t)left < n ? (size_t)left : n;
+}
+
+/* look_for_free looks up to where places from pos on are free: n of them, or
+ * many more, so that the next claims need not look. Where turns tell, and there
+ * are no more places than the capacity allows, the head is not needed. */
+/* model: queue.pml look_for_free */
+static uint64_t look_for_free(struct ring *r, uint64_t pos, size_t n)
+{
+	size_t most = n > LOOK ? n : LOOK;
+
+	if (r->sides & RING_SC)
+		return load_acquire(&r->head) + r->capacity;
+	if (r->capacity <= r->mask)
+		most = until(load_acquire(&r->head) + r->capacity, pos, most);
+	return pos + run_of(r, pos, most, 0);
+}
+
+/* look_for_full looks up to where places from pos on are full. */
+/* model: queue.pml look_for_full */
+static uint64_t look_for_full(const struct ring *r, uint64_t pos, size_t n)
+{
+	if (r->sides & RING_SP)
+		return ring_tail(r);
+	return pos + run_of(r, pos, n > LOOK ? n : LOOK, 1);
+}
+
+/* free_from is how many of n slots from pos on a producer may fill. */
+/* model: queue.pml claim */
+static size_t free_from(struct ring *r, uint64_t pos, size_t n)
+{
+	uint64_t end = load_acquire(&r->free_to);
+
+	if (until(end, pos, n) < n) {
+		end = look_for_free(r, pos, n);
+		perturb();
+		store_release(&r->free_to, end);
+	}
+	return until(end, pos, n);
 }
 
 /* full_from is how many of n slots from pos on a consumer may empty. */
 /* model: queue.pml claim */
 static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 {
-	uint64_t tail;
+	uint64_t end = load_acquire(&r->full_to);
 
-	if (!(r->sides & RING_SP))
-		return run_of(r, pos, n, 1);
-	if (!(r->sides & RING_SC)) {
-		tail = ring_tail(r);
-	} else {
-		if (r->tail_cache - pos < n)
-			r->tail_cache = ring_tail(r);
-		tail = r->tail_cache;
+	if (until(end, pos, n) < n) {
+		end = look_for_full(r, pos, n);
+		perturb();
+		store_release(&r->full_to, end);
 	}
-	return n < tail - pos ? n : (size_t)(tail - pos);
+	return until(end, pos, n);
 }
 
 /*
@@ -176,8 +187,7 @@ static void publish_in(struct ring *r, uint64_t pos, size_t k)
 {
 	if (r->sides & RING_SP) {
 		store_release(&r->tail, pos + k);
-		fetch_ahead(r, pos + k, k,
-			load_relaxed(&r->head_cache) + r->capacity,
+		fetch_ahead(r, pos + k, k, load_relaxed(&r->free_to),
 			fetch_to_write);
 	} else {
 		set_turns(r, pos, k, 1);
@@ -190,9 +200,8 @@ static void publish_out(struct ring *r, uint64_t pos, size_t k)
 {
 	if (r->sides & RING_SC) {
 		store_release(&r->head, pos + k);
-		if (r->sides & RING_SP)
-			fetch_ahead(
-				r, pos + k, k, r->tail_cache, fetch_to_read);
+		fetch_ahead(r, pos + k, k, load_relaxed(&r->full_to),
+			fetch_to_read);
 	} else {
 		set_turns(r, pos, k, 2);
 	}
@@ -208,17 +217,16 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
 	       (load_relaxed(index) == pos && cas(index, &pos, pos + k));
 }
 
-/* back_off waits after another thread was first, for longer each time: threads
- * that try in vain take lines from those who claim. */
-static void back_off(uint64_t *ns)
+/* back_off waits after another thread was first, for longer each time. */
+static void back_off(const struct ring *r, uint64_t *ns)
 {
-	uint64_t until;
+	uint64_t end;
 
-	*ns = *ns == 0 ? BACK_OFF_MIN : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
-	until = leat_now() + *ns;
+	*ns = *ns == 0 ? r->back_off : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
+	end = leat_now() + *ns;
 	do
 		cpu_pause();
-	while (leat_now() < until);
+	while (leat_now() < end);
 }
 
 /* model: queue.pml claim, publish */
@@ -227,26 +235,22 @@ size_t ring_push(struct ring *r, void *const *items, size_t n)
 	bool alone = r->sides & RING_SP;
 	uint64_t wait = 0;
 
-	if (!alone)
-		fetch_to_write(&r->tail);
 	for (;;) {
 		uint64_t pos = load_relaxed(&r->tail);
-		int64_t k;
+		size_t k;
 
 		if (pos & RING_END)
 			return RING_OVER;
-		if (!alone)
-			fetch_to_write(r->turn + (pos & r->mask));
 		k = free_from(r, pos, n);
-		if (k > 0 && claim(&r->tail, pos, (size_t)k, alone)) {
-			copy_in(r, pos, items, (size_t)k);
+		if (k > 0 && claim(&r->tail, pos, k, alone)) {
+			copy_in(r, pos, items, k);
 			perturb();
-			publish_in(r, pos, (size_t)k);
-			return (size_t)k;
+			publish_in(r, pos, k);
+			return k;
 		}
 		if (k > 0)
-			back_off(&wait);
-		else if (k == 0 && load_relaxed(&r->tail) == pos)
+			back_off(r, &wait);
+		else if (load_relaxed(&r->tail) == pos)
 			return 0;
 	}
 }
@@ -271,16 +275,12 @@ size_t ring_pop(
 	bool alone = r->sides & RING_SC;
 	uint64_t wait = 0;
 
-	if (!alone)
-		fetch_to_write(&r->head);
 	for (;;) {
 		uint64_t pos = load_acquire(&r->head);
 		size_t k;
 
 		if (pos >= limit)
 			return 0;
-		if (!alone)
-			fetch_to_write(r->turn + (pos & r->mask));
 		k = full_from(r, pos, n < limit - pos ? n : limit - pos);
 		if (k > 0 && claim(&r->head, pos, k, alone)) {
 			sample(r, pos, k);
@@ -291,7 +291,7 @@ size_t ring_pop(
 			return k;
 		}
 		if (k > 0)
-			back_off(&wait);
+			back_off(r, &wait);
 		else if (load_relaxed(&r->head) == pos)
 			return 0;
 	}
@@ -299,9 +299,7 @@ size_t ring_pop(
 
 size_t ring_room_from(struct ring *r, uint64_t pos, size_t n)
 {
-	int64_t k = free_from(r, pos, n);
-
-	return k > 0 ? piece(r, pos, (size_t)k) : 0;
+	return piece(r, pos, free_from(r, pos, n));
 }
 
 size_t ring_room(struct ring *r, size_t n)

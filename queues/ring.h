@@ -13,8 +13,13 @@
  * filled by several producers when one more, emptied by several consumers when
  * two more; zeroed memory is a valid start. (After D. Vyukov's bounded MPMC
  * queue, with his p and p + 1 replaced, which overwrite at capacity 1; and
- * after L. Lamport's queue of one producer and one consumer, where each keeps
- * a copy of the other's index, after J. Giacomoni.)
+ * after L. Lamport's queue of one producer and one consumer.)
+ *
+ * A side remembers, beside its index, up to where the other side had come when
+ * it last looked, and looks again when that does not suffice. What was free
+ * then is free until the tail has passed it, and what was full is full until
+ * the head has. So a claim touches its own line, as a rule, and no other. (J.
+ * Giacomoni has it for one thread on each side.)
  *
  * Turns are bytes, apart from the items: so 64 items are 8 cache lines and one
  * of turns, of which consumers write only that one. A byte is enough: who
@@ -43,6 +48,16 @@ enum ring_sides {
 #define RING_END  (UINT64_C(1) << 63)
 #define RING_OVER SIZE_MAX /* returned by ring_push after the end */
 
+/*
+ * Nanoseconds that a thread waits after another one was first to a claim, twice
+ * as long each time: threads that try in vain take lines from those who claim.
+ * Workers, who come again after a batch, wait for a claim with all that it
+ * moves; who does nothing but push, or pop, comes again at once, and rather has
+ * a few dozen turns in a row.
+ */
+#define RING_BACK_OFF	      12000
+#define RING_BACK_OFF_WORKERS 1000
+
 struct ring {
 	/* Read-only once made. */
 	void **item;   /* each belongs to who claimed the position */
@@ -50,15 +65,16 @@ struct ring {
 	uint64_t mask;
 	uint64_t capacity;
 	uint32_t shift;
-	uint32_t sides; /* enum ring_sides */
+	uint32_t sides;	   /* enum ring_sides */
+	uint64_t back_off; /* RING_BACK_OFF, unless set before it is used */
 	/* Producers: the next position to claim; with RING_END. */
 	_Alignas(LINE) uint64_t tail;
-	uint64_t head_cache; /* no later than head; any producer writes it */
-	uint64_t calm_in;    /* the queue's, see park_look; likewise calm_out */
+	uint64_t free_to; /* from the tail up to here places are free */
+	uint64_t calm_in; /* the queue's, see park_look; likewise calm_out */
 	/* Consumers: the next position to take. */
 	_Alignas(LINE) uint64_t head;
-	uint64_t tail_cache; /* SPSC: no later than tail, the consumer's own */
-	uint64_t high;	     /* most items seen, sampled by consumers */
+	uint64_t full_to; /* from the head up to here they are full */
+	uint64_t high;	  /* most items seen, sampled by consumers */
 	uint64_t calm_out;
 };
 

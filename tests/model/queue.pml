@@ -91,7 +91,7 @@
 #define CONSUMER(i) (NP + (i))
 
 /* Shared memory. */
-byte tail, head, head_cache;
+byte tail, head, free_to, full_to;
 byte turn[SLOTS];
 byte item[SLOTS];
 byte wake_at;
@@ -569,10 +569,40 @@ inline park_wait(me, p)
 	od
 }
 
+/* Where turns tell, and there are no more places than the capacity allows, the
+ * head does not matter. */
+#if defined(NO_ROOM)
+#define HEAD_ALLOWS(p) true
+#elif SLOTS == CAP && !defined(SC) && !defined(HEAD_FREES)
+#define HEAD_ALLOWS(p) true
+#else
+#define HEAD_ALLOWS(p) ((p) < head + CAP)
+#endif
+
+/* ring.c:look_for_free, unless what is known suffices. */
+inline look_for_free()
+{
+	if
+	:: left < n ->
+#if defined(SC) && !defined(NO_ROOM)
+		look = head + CAP
+#else
+		do
+		:: k < SLOTS && HEAD_ALLOWS(pos + k) && IS_FREE(pos + k) -> k++
+		:: else -> break
+		od;
+		look = pos + k;
+		k = 0
+#endif
+	:: else
+	fi
+}
+
 /* queue.c:queue_put, again and again. */
 proctype producer(byte me)
 {
 	byte pos, k, i, n, seq, mine;
+	byte look;
 	short left;
 	bit waited, ready, late, ahead, gone, posted, saw_c, saw_p;
 #ifdef QUIET
@@ -599,13 +629,14 @@ some:	/* queue.c:put_some */
 #endif
 
 	/*
-	 * ring.c:ring_push, with free_from and claim. With
-	 * SPLIT the load of the tail, the look for places and the swap are
-	 * three transitions. In one they show the same runs: a swap that
-	 * fails changes nothing, one that does not has seen the present
-	 * tail, places only become free while the tail stands still (hence
-	 * a choice: fewer may have been free at the look), and a tail that
-	 * is stale never makes a queue look full that is not.
+	 * ring.c:ring_push, with free_from and claim. With SPLIT the load of
+	 * the tail, the look for places, the note of what was found, and the
+	 * swap are transitions. In one they show the same runs: a swap that
+	 * fails changes nothing but that note, which holds however late it
+	 * is; one that does not has seen the present tail, places only become
+	 * free while the tail stands still (hence a choice: fewer may have
+	 * been free at the look), and a tail that is stale never makes a queue
+	 * look full that is not.
 	 */
 claim:
 	atomic {
@@ -621,24 +652,16 @@ claim:
 		:: else
 		fi;
 		SPLIT_HERE
-		left = CAP - pos + head_cache;
+		left = free_to - pos;
+		look_for_free();
+		SPLIT_HERE
 		if
-		:: left < n ->
-			head_cache = head;
-			left = CAP - pos + head
+		:: look > 0 -> free_to = look; left = look - pos; look = 0
 		:: else
 		fi;
-#ifdef NO_ROOM
-		left = n;
-#endif
-		ahead = left > CAP;
-		k = 0;
-		do
-		:: left <= CAP && k < left && k < n && IS_FREE(pos + k) -> k++
-		:: else -> break
-		od;
+		k = (left < 0 -> 0 : (left < n -> left : n));
 #ifndef SP
-		ahead = ahead || (k == 0 && PASSED(tail, pos));
+		ahead = k == 0 && PASSED(tail, pos);
 #endif
 		left = 0;
 		if
@@ -822,10 +845,30 @@ gone_by:
 	left_threads++
 }
 
+/* ring.c:look_for_full, unless what is known suffices. */
+inline look_for_full()
+{
+	if
+	:: left < BULK ->
+#ifdef SP
+		look = POS(tail)
+#else
+		do
+		:: k < SLOTS && IS_FULL(pos + k) -> k++
+		:: else -> break
+		od;
+		look = pos + k;
+		k = 0
+#endif
+	:: else
+	fi
+}
+
 /* queue.c:queue_pop, again and again. */
 proctype consumer(byte me)
 {
-	byte pos, k, i, mine;
+	byte pos, k, i, mine, look;
+	short left;
 	bit waited, ready, late, ahead, posted;
 #ifdef QUIET
 	bit fencing;
@@ -861,10 +904,15 @@ claim:
 		pos = head;
 #endif
 		SPLIT_HERE
-		do
-		:: k < BULK && IS_FULL(pos + k) -> k++
-		:: else -> break
-		od;
+		left = full_to - pos;
+		look_for_full();
+		SPLIT_HERE
+		if
+		:: look > 0 -> full_to = look; left = look - pos; look = 0
+		:: else
+		fi;
+		k = (left < 0 -> 0 : (left < BULK -> left : BULK));
+		left = 0;
 #ifndef SC
 		ahead = k == 0 && PASSED(head, pos);
 #endif

@@ -14,7 +14,7 @@ static struct ring start_at(uint64_t capacity, unsigned side, uint64_t pos)
 	struct ring r;
 
 	cr_assert_eq(ring_init(&r, capacity, side), 0);
-	r.tail = r.head = r.head_cache = r.tail_cache = pos;
+	r.tail = r.head = r.free_to = r.full_to = pos;
 	for (uint64_t p = pos; side != RING_SPSC && p <= pos + r.mask; p++)
 		r.turn[p & r.mask] = ring_free(&r, p);
 	return r;

@@ -275,12 +275,18 @@ class Thumbnails(Row):
 
     def argv(self, bench, system, folder):
         photo, here = bench.options.photo, os.path.dirname(__file__)
-        demo = [bench.options.thumbs, "-s", "100-2080:20", "-o", folder,
-                photo] + self.each * ["--each"]
+
+        def demo(first=100, step=20):
+            return [bench.options.thumbs, "-s", f"{first}-2080:{step}", "-o",
+                    folder, photo] + self.each * ["--each"]
         if system == LEAT:
-            return demo
+            return demo()
         if system == SERIAL:
-            return demo + ["--serial"]
+            return demo() + ["--serial"]
+        if system == EACH:
+            return ["sh", "-c", "".join(
+                " ".join(demo(100 + 20 * i, 20 * self.workers)) +
+                " --serial & " for i in range(self.workers)) + "wait"]
         if system == "vips" and self.each:
             return ["sh", "-c", f"seq 100 20 2080 | xargs -P{self.workers} "
                     f"-I@ vipsthumbnail {photo} -s @x@ "

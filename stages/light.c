@@ -12,7 +12,7 @@
 #define LIGHT_NS 12    /* an item that takes longer is not light */
 #define DRAW_NS	 125   /* nor is one that takes this long heavy */
 #define VISIT_NS 4000  /* more work than this is for other threads */
-#define WAKE_NS	 20000 /* and this for one more of those that run anyway */
+#define WAKE_NS	 20000 /* for each that is awake, and it is for one more */
 #define PART_NS	 16    /* per item: less is not worth a thread */
 #define FINE_NS	 8     /* nor this, be there processors enough */
 #endif
@@ -50,8 +50,10 @@ bool light_room(const leat_queue *q)
 bool light_little(const struct stage *s, const leat_queue *q)
 {
 	uint64_t depth = queue_depth(q);
+	uint64_t idle = load_relaxed(&s->idle);
+	uint64_t awake = idle < s->workers ? s->workers - idle : 1;
 
-	return depth * load_relaxed(&s->least_ns) < WAKE_NS &&
+	return depth * load_relaxed(&s->least_ns) < awake * WAKE_NS &&
 	       has_room(q, depth);
 }
 

@@ -28,8 +28,8 @@ static inline bool light_crowd(const struct stage *s)
 	return s->workers > 2 && load_relaxed(&s->light) != 0;
 }
 
-/* light_little: what the queue holds is less work than it takes to wake one
- * more thread, and it is not about to be full. */
+/* light_little: those awake will have done what the queue holds before one more
+ * thread has woken, and it is not about to be full. */
 bool light_little(const struct stage *s, const leat_queue *q);
 
 /* light_rest: the queue before a crowd holds little, and has not ended. */

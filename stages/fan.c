@@ -101,6 +101,7 @@ static int open_chain(leat_fan *f, leat_report *r)
 	};
 	struct hooks hooks = {.look = hand_look,
 		.look_arg = f,
+		.thin = hand_wait,
 		.single = true,
 		.taken = calls_fetch,
 		.ended = call_ended};

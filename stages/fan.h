@@ -331,6 +331,11 @@ static inline void hand_new(leat_fan *f)
 /* hand_look is for a worker that waits, or is about to sleep. */
 void hand_look(void *fan);
 
+/* hand_wait lets the callers get ahead, for a worker that is on their heels:
+ * there, it takes from them each line that they write, and costs them more than
+ * the calls do. It waits for a few microseconds, as long as there are calls. */
+void hand_wait(void *fan);
+
 /* run.c */
 
 /* calls_fetch asks for the records of calls that are about to be read. */

@@ -4,6 +4,11 @@
 #include "stages/light.h"
 #include "stages/place.h"
 
+/* How long a worker lets callers get ahead, and how often it looks whether they
+ * do: a hundred calls of nothing, and some twenty. */
+#define AHEAD  (8 * LEAT_US)
+#define GLANCE LEAT_US
+
 /*
  * attended: a worker is going to look for calls soon: before it sleeps, or, if
  * all that are awake are busy for long, at a tick. The caller needs no fence
@@ -75,4 +80,29 @@ void hand_look(void *fan)
 	perturb();
 	if (fan_made(fan) > 0) /* else the fan may not know its queue yet */
 		hand_over(fan);
+}
+
+static uint64_t pause_until(uint64_t end)
+{
+	uint64_t now;
+
+	do {
+		for (int i = 0; i < 10; i++)
+			cpu_pause();
+		now = leat_now();
+	} while (now < end);
+	return now;
+}
+
+void hand_wait(void *fan)
+{
+	uint64_t made = fan_made(fan), before;
+	uint64_t now = leat_now();
+	uint64_t end = now + AHEAD;
+
+	do {
+		now = pause_until(now + GLANCE);
+		before = made;
+		made = fan_made(fan);
+	} while (made != before && now < end);
 }

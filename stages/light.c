@@ -6,6 +6,7 @@
 #define DRAW_NS	 UINT64_C(1000000)
 #define VISIT_NS UINT64_C(100000000)
 #define WAKE_NS	 UINT64_C(100000000)
+#define THIN_NS	 UINT64_C(1000000)
 #define PART_NS	 1
 #define FINE_NS	 1
 #else
@@ -13,6 +14,7 @@
 #define DRAW_NS	 125   /* nor is one that takes this long heavy */
 #define VISIT_NS 4000  /* more work than this is for other threads */
 #define WAKE_NS	 20000 /* for each that is awake, and it is for one more */
+#define THIN_NS	 1000  /* a batch: less than the lines take that it moves */
 #define PART_NS	 16    /* per item: less is not worth a thread */
 #define FINE_NS	 8     /* nor this, be there processors enough */
 #endif
@@ -34,6 +36,11 @@ bool light_work(const struct stage *s, size_t n)
 	uint64_t ns = load_relaxed(&s->least_ns);
 
 	return ns != 0 && ns * n <= VISIT_NS;
+}
+
+bool light_thin(const struct stage *s, size_t n)
+{
+	return n * load_relaxed(&s->least_ns) < THIN_NS;
 }
 
 static bool has_room(const leat_queue *q, uint64_t depth)

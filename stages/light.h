@@ -17,6 +17,9 @@ bool light_item(const struct stage *s);
  * have been the scheduler's doing, does not count. */
 bool light_work(const struct stage *s, size_t n);
 
+/* light_thin: a batch of n items is less work than the lines that it moves. */
+bool light_thin(const struct stage *s, size_t n);
+
 /* light_room: who hands on to this queue is not blocked, and will not be before
  * it can come and visit. */
 bool light_room(const leat_queue *q);

@@ -33,6 +33,8 @@ leat_queue *stage_input(const leat_worker *w)
 #define COMPANY_NS (4 * LEAT_US) /* light: a few make a wake-up's worth */
 #endif
 
+#define FEW 8 /* items of a batch: one alone may be waited for */
+
 #define ROUNDS 64 /* of the first place, until the chain is split anew */
 
 /* note_least writes where other workers read, so it does only when the figure
@@ -217,6 +219,20 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 	return rc == 0 ? w : NULL;
 }
 
+/* let_ahead is for a batch that was little work. The wait is for input, and not
+ * the items' time. */
+static void let_ahead(const leat_worker *w, size_t n)
+{
+	const struct hooks *hooks = &w->stage->chain->hooks;
+	uint64_t from;
+
+	if (hooks->thin == NULL || n < FEW || !light_thin(w->stage, n))
+		return;
+	from = leat_now();
+	hooks->thin(hooks->look_arg);
+	w->thread->in.spent += leat_now() - from;
+}
+
 /* run_items is a batch at home, and visits for what came of it. It returns
  * false at the end of the home's input. */
 static bool run_items(struct thread *t)
@@ -229,6 +245,7 @@ static bool run_items(struct thread *t)
 	if (w == NULL)
 		return t->home != home;
 	stage_run(w, n, pos);
+	let_ahead(w, n);
 	if (!t->owes) {
 		bool yield = place_yield(w);
 

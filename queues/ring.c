@@ -117,7 +117,7 @@ static size_t until(uint64_t end, uint64_t pos, size_t n)
  * many more, so that the next claims need not look. Where turns tell, and there
  * are no more places than the capacity allows, the head is not needed. */
 /* model: queue.pml look_for_free */
-static uint64_t look_for_free(struct ring *r, uint64_t pos, size_t n)
+static uint64_t look_for_free(const struct ring *r, uint64_t pos, size_t n)
 {
 	size_t most = n > LOOK ? n : LOOK;
 

@@ -5,7 +5,7 @@
 #include "stages/place.h"
 
 /* How long a worker lets callers get ahead, and how often it looks whether they
- * do: a hundred calls of nothing, and some twenty. */
+ * do: some 300 calls of nothing, and some 40. */
 #define AHEAD  (8 * LEAT_US)
 #define GLANCE LEAT_US
 
@@ -87,8 +87,7 @@ static uint64_t pause_until(uint64_t end)
 	uint64_t now;
 
 	do {
-		for (int i = 0; i < 10; i++)
-			cpu_pause();
+		cpu_pause();
 		now = leat_now();
 	} while (now < end);
 	return now;

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <leat/error.h>
 #include "queues/ring.h"
+#include "queues/wait.h"
 
 /* How often consumers look at the depth: once in so many positions. */
 #define SAMPLE 256
@@ -220,13 +221,8 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
 /* back_off waits after another thread was first, for longer each time. */
 static void back_off(const struct ring *r, uint64_t *ns)
 {
-	uint64_t end;
-
 	*ns = *ns == 0 ? r->back_off : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
-	end = leat_now() + *ns;
-	do
-		cpu_pause();
-	while (leat_now() < end);
+	wait_pause(leat_now() + *ns);
 }
 
 /* model: queue.pml claim, publish */

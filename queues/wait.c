@@ -26,6 +26,17 @@ uint64_t leat_after(uint64_t ns)
 	return ns > LEAT_NEVER - now ? LEAT_NEVER : now + ns;
 }
 
+uint64_t wait_pause(uint64_t until)
+{
+	uint64_t now;
+
+	do {
+		cpu_pause();
+		now = leat_now();
+	} while (now < until);
+	return now;
+}
+
 /*
  * may_be_patient: in a chain as many as half of its processors may wait awake,
  * one at least; and who need not, only while those awake have a processor each.

@@ -33,6 +33,9 @@ struct wait {
 	bool looked; /* since it took something */
 };
 
+/* wait_pause keeps the processor until then, and returns what time it is. */
+uint64_t wait_pause(uint64_t until);
+
 static inline void wait_look(struct wait *w)
 {
 	if (w->look == NULL)

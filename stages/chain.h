@@ -31,7 +31,8 @@ enum over {
 struct hooks {
 	void (*look)(void *arg); /* see struct wait */
 	void *look_arg;
-	void (*thin)(void *look_arg); /* a batch was little work, and is over */
+	/* A batch was little work, and is over; returns how long it waited. */
+	uint64_t (*thin)(void *look_arg);
 	bool single; /* one thread at a time puts items into the chain */
 	/* Items have been taken, and are about to run. */
 	void (*taken)(void *const *items, size_t n);

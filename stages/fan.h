@@ -333,8 +333,9 @@ void hand_look(void *fan);
 
 /* hand_wait lets the callers get ahead, for a worker that is on their heels:
  * there, it takes from them each line that they write, and costs them more than
- * the calls do. It waits for a few microseconds, as long as there are calls. */
-void hand_wait(void *fan);
+ * the calls do. It waits for a few microseconds, as long as there are calls,
+ * and returns for how many nanoseconds. */
+uint64_t hand_wait(void *fan);
 
 /* run.c */
 

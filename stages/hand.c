@@ -82,26 +82,15 @@ void hand_look(void *fan)
 		hand_over(fan);
 }
 
-static uint64_t pause_until(uint64_t end)
-{
-	uint64_t now;
-
-	do {
-		cpu_pause();
-		now = leat_now();
-	} while (now < end);
-	return now;
-}
-
-void hand_wait(void *fan)
+uint64_t hand_wait(void *fan)
 {
 	uint64_t made = fan_made(fan), before;
-	uint64_t now = leat_now();
-	uint64_t end = now + AHEAD;
+	uint64_t from = leat_now(), now = from;
 
 	do {
-		now = pause_until(now + GLANCE);
+		now = wait_pause(now + GLANCE);
 		before = made;
 		made = fan_made(fan);
-	} while (made != before && now < end);
+	} while (made != before && now - from < AHEAD);
+	return now - from;
 }

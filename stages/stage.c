@@ -224,13 +224,9 @@ static leat_worker *take(struct thread *t, size_t *n, uint64_t *pos)
 static void let_ahead(const leat_worker *w, size_t n)
 {
 	const struct hooks *hooks = &w->stage->chain->hooks;
-	uint64_t from;
 
-	if (hooks->thin == NULL || n < FEW || !light_thin(w->stage, n))
-		return;
-	from = leat_now();
-	hooks->thin(hooks->look_arg);
-	w->thread->in.spent += leat_now() - from;
+	if (hooks->thin != NULL && n >= FEW && light_thin(w->stage, n))
+		w->thread->in.spent += hooks->thin(hooks->look_arg);
 }
 
 /* run_items is a batch at home, and visits for what came of it. It returns

@@ -114,56 +114,54 @@ static size_t until(uint64_t end, uint64_t pos, size_t n)
 	return left <= 0 ? 0 : (uint64_t)left < n ? (size_t)left : n;
 }
 
-/* look_for_free looks up to where places from pos on are free: n of them, or
- * many more, so that the next claims need not look. Where turns tell, and there
- * are no more places than the capacity allows, the head is not needed. */
+/* look_for_free looks up to where places from pos on are free, n of them at
+ * most. Where turns tell, and there are no more places than the capacity
+ * allows, the head is not needed. */
 /* model: queue.pml look_for_free */
 static uint64_t look_for_free(const struct ring *r, uint64_t pos, size_t n)
 {
-	size_t most = n > LOOK ? n : LOOK;
-
 	if (r->sides & RING_SC)
 		return load_acquire(&r->head) + r->capacity;
 	if (r->capacity <= r->mask)
-		most = until(load_acquire(&r->head) + r->capacity, pos, most);
-	return pos + run_of(r, pos, most, 0);
+		n = until(load_acquire(&r->head) + r->capacity, pos, n);
+	return pos + run_of(r, pos, n, 0);
 }
 
-/* look_for_full looks up to where places from pos on are full. */
+/* look_for_full looks up to where they are full. */
 /* model: queue.pml look_for_full */
 static uint64_t look_for_full(const struct ring *r, uint64_t pos, size_t n)
 {
-	if (r->sides & RING_SP)
-		return ring_tail(r);
-	return pos + run_of(r, pos, n > LOOK ? n : LOOK, 1);
+	return r->sides & RING_SP ? ring_tail(r) : pos + run_of(r, pos, n, 1);
+}
+
+/* known is how many of n places from pos on are the side's, which notes it in
+ * `note`. If that does not suffice it looks, at many more, so that the next
+ * claims need not. */
+/* model: queue.pml claim */
+static inline size_t known(const struct ring *r, uint64_t *note, uint64_t pos,
+	size_t n,
+	uint64_t (*look)(const struct ring *r, uint64_t pos, size_t n))
+{
+	uint64_t end = load_acquire(note);
+
+	if (until(end, pos, n) < n) {
+		end = look(r, pos, n > LOOK ? n : LOOK);
+		perturb();
+		store_release(note, end);
+	}
+	return until(end, pos, n);
 }
 
 /* free_from is how many of n slots from pos on a producer may fill. */
-/* model: queue.pml claim */
 static size_t free_from(struct ring *r, uint64_t pos, size_t n)
 {
-	uint64_t end = load_acquire(&r->free_to);
-
-	if (until(end, pos, n) < n) {
-		end = look_for_free(r, pos, n);
-		perturb();
-		store_release(&r->free_to, end);
-	}
-	return until(end, pos, n);
+	return known(r, &r->free_to, pos, n, look_for_free);
 }
 
 /* full_from is how many of n slots from pos on a consumer may empty. */
-/* model: queue.pml claim */
 static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 {
-	uint64_t end = load_acquire(&r->full_to);
-
-	if (until(end, pos, n) < n) {
-		end = look_for_full(r, pos, n);
-		perturb();
-		store_release(&r->full_to, end);
-	}
-	return until(end, pos, n);
+	return known(r, &r->full_to, pos, n, look_for_full);
 }
 
 /*

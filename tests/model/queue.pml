@@ -571,9 +571,8 @@ inline park_wait(me, p)
 
 /* Where turns tell, and there are no more places than the capacity allows, the
  * head does not matter. */
-#if defined(NO_ROOM)
-#define HEAD_ALLOWS(p) true
-#elif SLOTS == CAP && !defined(SC) && !defined(HEAD_FREES)
+#if defined(NO_ROOM) || \
+	(SLOTS == CAP && !defined(SC) && !defined(HEAD_FREES))
 #define HEAD_ALLOWS(p) true
 #else
 #define HEAD_ALLOWS(p) ((p) < head + CAP)
@@ -601,8 +600,7 @@ inline look_for_free()
 /* queue.c:queue_put, again and again. */
 proctype producer(byte me)
 {
-	byte pos, k, i, n, seq, mine;
-	byte look;
+	byte pos, k, i, n, seq, mine, look;
 	short left;
 	bit waited, ready, late, ahead, gone, posted, saw_c, saw_p;
 #ifdef QUIET
@@ -629,7 +627,7 @@ some:	/* queue.c:put_some */
 #endif
 
 	/*
-	 * ring.c:ring_push, with free_from and claim. With SPLIT the load of
+	 * ring.c:ring_push, with known and claim. With SPLIT the load of
 	 * the tail, the look for places, the note of what was found, and the
 	 * swap are transitions. In one they show the same runs: a swap that
 	 * fails changes nothing but that note, which holds however late it
@@ -895,7 +893,7 @@ take:	/* queue.c:queue_take */
 		fi
 	}
 #endif
-	/* ring.c:ring_pop, with full_from: as the producer's claim. */
+	/* ring.c:ring_pop, with known: as the producer's claim. */
 claim:
 	atomic {
 #ifdef SC

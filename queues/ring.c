@@ -62,20 +62,32 @@ static size_t piece(const struct ring *r, uint64_t pos, size_t n)
 	return n < left ? n : (size_t)left;
 }
 
+/* copy is memcpy, but for a single item: there the call would be a large part
+ * of what the queue costs. */
+static void copy(void **to, void *const *from, size_t n)
+{
+	if (n == 1)
+		*to = *from;
+	else
+		memcpy(to, from, n * sizeof(*to));
+}
+
 static void copy_in(struct ring *r, uint64_t pos, void *const *items, size_t n)
 {
 	size_t first = piece(r, pos, n);
 
-	memcpy(r->item + (pos & r->mask), items, first * sizeof(*items));
-	memcpy(r->item, items + first, (n - first) * sizeof(*items));
+	copy(r->item + (pos & r->mask), items, first);
+	if (unlikely(first < n))
+		copy(r->item, items + first, n - first);
 }
 
 static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
 {
 	size_t first = piece(r, pos, n);
 
-	memcpy(items, r->item + (pos & r->mask), first * sizeof(*items));
-	memcpy(items + first, r->item, (n - first) * sizeof(*items));
+	copy(items, r->item + (pos & r->mask), first);
+	if (unlikely(first < n))
+		copy(items + first, r->item, n - first);
 }
 
 /* run_of counts the slots from pos on, n at most, whose turn is `off` past

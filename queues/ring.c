@@ -19,6 +19,9 @@
 /* Nanoseconds: who has lost so many claims in a row waits no longer. */
 #define BACK_OFF_MAX 24000
 
+/* Nanoseconds: a switch to another thread and back. */
+#define SWITCH 3000
+
 static uint32_t log2_up(uint64_t n)
 {
 	uint32_t shift = 0;
@@ -228,11 +231,17 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
 	       (load_relaxed(index) == pos && cas(index, &pos, pos + k));
 }
 
-/* back_off waits after another thread was first, for longer each time. */
+/* back_off waits after another thread was first, for longer each time; for a
+ * long time it rather lets others run. */
 static void back_off(const struct ring *r, uint64_t *ns)
 {
+	uint64_t now = leat_now();
+
 	*ns = *ns == 0 ? r->back_off : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
-	wait_pause(leat_now() + *ns);
+	if (*ns < SWITCH)
+		wait_pause(now + *ns);
+	else
+		wait_yield(now + *ns);
 }
 
 /* model: queue.pml claim, publish */

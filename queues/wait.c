@@ -37,6 +37,13 @@ uint64_t wait_pause(uint64_t until)
 	return now;
 }
 
+void wait_yield(uint64_t until)
+{
+	do
+		sched_yield();
+	while (leat_now() < until);
+}
+
 /*
  * may_be_patient: in a chain as many as half of its processors may wait awake,
  * one at least; and who need not, only while those awake have a processor each.

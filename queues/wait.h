@@ -36,6 +36,9 @@ struct wait {
 /* wait_pause keeps the processor until then, and returns what time it is. */
 uint64_t wait_pause(uint64_t until);
 
+/* wait_yield lets others run, until then at least. */
+void wait_yield(uint64_t until);
+
 static inline void wait_look(struct wait *w)
 {
 	if (w->look == NULL)

@@ -284,6 +284,16 @@ static bool wipe(leat_fan *f)
 	return true;
 }
 
+/* start_anew: if there is no record left, none owns anything. */
+static void start_anew(leat_fan *f)
+{
+	if (f->last != &f->list || f->orphans > 0)
+		return;
+	f->owns = false;
+	f->odd_past = load_relaxed(&f->odd);
+	store_wipe(&f->store);
+}
+
 /* forget takes the calls that are over out one by one. */
 static void forget(leat_fan *f)
 {
@@ -297,6 +307,7 @@ static void forget(leat_fan *f)
 		call_recycle(f, c);
 	}
 	table_tidy(&f->table);
+	start_anew(f);
 }
 
 void leat_fan_clear(leat_fan *f)

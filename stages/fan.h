@@ -152,7 +152,9 @@ struct leat_fan {
 	uint64_t chores;	 /* calls with something to apply, so far */
 	uint64_t given;		 /* calls given by leat_next */
 	uint64_t promised;	 /* given, or about to be */
-	bool owns;		 /* some calls owned memory elsewhere */
+	bool owns;		 /* some records own memory elsewhere */
+	uint64_t odd_past;	 /* of `odd`: calls that have no record now */
+	uint64_t orphans;	 /* records that are only a handle's */
 	pthread_mutex_t barrier; /* one at a time */
 	uint64_t barrier_owner;	 /* its thread, or 0 */
 	/* For leat_next: promised already, and in the queue no more. */
@@ -192,7 +194,7 @@ static inline void fan_unlock(leat_fan *f)
 static inline bool fan_owns_nothing(const leat_fan *f)
 {
 	return f->opts.free_out == NULL && !f->owns &&
-	       load_relaxed(&f->odd) == 0;
+	       load_relaxed(&f->odd) == f->odd_past;
 }
 
 static inline struct call *call_at(const leat_fan *f, uint32_t id)

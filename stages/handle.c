@@ -75,8 +75,10 @@ void leat_handle_free(leat_handle *h)
 	f = h->fan;
 	fan_lock(f);
 	h->freed = true;
-	if (h->orphan)
+	if (h->orphan) {
+		f->orphans--;
 		call_recycle(f, h->call);
+	}
 	fan_unlock(f);
 }
 

@@ -469,6 +469,8 @@ Test(fan, clear_starts_anew_with_keys_of_its_own)
 	leat_fan *fan = squares();
 
 	clear_waves(fan, long_key);
+	cr_assert(fan_owns_nothing(fan));
+	clear_waves(fan, leat_u64);
 	leat_fan_close(fan);
 }
 
@@ -479,6 +481,7 @@ Test(fan, clear_starts_anew_after_failures)
 	leat_fan *fan = open_fan(&opts);
 
 	clear_waves(fan, leat_u64);
+	cr_assert(fan_owns_nothing(fan));
 	leat_fan_close(fan);
 }
 

@@ -578,6 +578,10 @@ Test(fan_single, a_handle_outlives_the_result_it_stands_for)
 		leat_fan_wait(fan);
 	}
 	leat_fan_clear(fan);
+	for (uint64_t n = 100; n < 1000; n++)
+		cr_assert_eq(leat_call(fan, leat_u64(n), &n, 8), 0);
+	leat_fan_wait(fan);
+	leat_fan_clear(fan);
 	for (uint64_t n = 0; n < 100; n++) {
 		cr_assert_eq(leat_handle_wait(h[n], &done, LEAT_NEVER), 0);
 		cr_assert_eq(*(uint64_t *)done.out, n);

@@ -12,15 +12,15 @@
 /* How many turns a look takes in: four lines. */
 #define LOOK 256
 
-/* How far beyond its position a side that is alone fetches places, and at most
- * how many at a time: eight lines. */
+/* How far beyond its position a side fetches places, and at most how many at a
+ * time: eight lines. */
 #define AHEAD 64
 
-/* Nanoseconds: who has lost so many claims in a row waits no longer. */
-#define BACK_OFF_MAX 24000
-
-/* Nanoseconds: a switch to another thread and back. */
-#define SWITCH 3000
+/* Nanoseconds that a thread waits after another one was first to a claim, twice
+ * as long each time, up to a maximum. */
+#define BACK_OFF	 12000
+#define BACK_OFF_WORKERS 1000
+#define BACK_OFF_MAX	 24000
 
 static uint32_t log2_up(uint64_t n)
 {
@@ -47,7 +47,6 @@ int ring_init(struct ring *r, uint64_t capacity, unsigned sides)
 		.capacity = capacity,
 		.shift = shift,
 		.sides = sides,
-		.back_off = RING_BACK_OFF,
 	};
 	return 0;
 }
@@ -179,10 +178,16 @@ static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 	return known(r, &r->full_to, pos, n, look_for_full);
 }
 
+/* comes_again: who claims on this side will, as a rule, claim what follows. */
+static inline bool comes_again(const struct ring *r, unsigned alone)
+{
+	return r->sides & alone || !r->workers;
+}
+
 /*
- * fetch_ahead is for a side that is alone: n places, AHEAD of pos, are on their
- * way before their turn comes, unless they lie beyond `end`, where the other
- * side is still at work.
+ * fetch_ahead is for who comes again: n places, AHEAD of pos, are on their way
+ * before their turn comes, unless they lie beyond `end`, where the other side
+ * is still at work.
  */
 static void fetch_ahead(const struct ring *r, uint64_t pos, size_t n,
 	uint64_t end, void (*fetch)(const void *))
@@ -199,26 +204,26 @@ static void fetch_ahead(const struct ring *r, uint64_t pos, size_t n,
 /* model: queue.pml published */
 static void publish_in(struct ring *r, uint64_t pos, size_t k)
 {
-	if (r->sides & RING_SP) {
+	if (r->sides & RING_SP)
 		store_release(&r->tail, pos + k);
+	else
+		set_turns(r, pos, k, 1);
+	if (comes_again(r, RING_SP))
 		fetch_ahead(r, pos + k, k, load_relaxed(&r->free_to),
 			fetch_to_write);
-	} else {
-		set_turns(r, pos, k, 1);
-	}
 }
 
 /* publish_out makes k places from pos on the producers'. */
 /* model: queue.pml release */
 static void publish_out(struct ring *r, uint64_t pos, size_t k)
 {
-	if (r->sides & RING_SC) {
+	if (r->sides & RING_SC)
 		store_release(&r->head, pos + k);
+	else
+		set_turns(r, pos, k, 2);
+	if (comes_again(r, RING_SC))
 		fetch_ahead(r, pos + k, k, load_relaxed(&r->full_to),
 			fetch_to_read);
-	} else {
-		set_turns(r, pos, k, 2);
-	}
 }
 
 /* claim moves *index from pos to pos + k, unless another thread was first: that
@@ -231,14 +236,17 @@ static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
 	       (load_relaxed(index) == pos && cas(index, &pos, pos + k));
 }
 
-/* back_off waits after another thread was first, for longer each time; for a
- * long time it rather lets others run. */
+/* back_off waits after another thread was first, for longer each time. Where
+ * there are no workers it lets others run meanwhile. */
 static void back_off(const struct ring *r, uint64_t *ns)
 {
 	uint64_t now = leat_now();
 
-	*ns = *ns == 0 ? r->back_off : *ns < BACK_OFF_MAX ? 2 * *ns : *ns;
-	if (*ns < SWITCH)
+	if (*ns == 0)
+		*ns = r->workers ? BACK_OFF_WORKERS : BACK_OFF;
+	else if (*ns < BACK_OFF_MAX)
+		*ns *= 2;
+	if (r->workers)
 		wait_pause(now + *ns);
 	else
 		wait_yield(now + *ns);

@@ -31,6 +31,12 @@
  *
  * Capacity is exact: the slots are a power of two, and a producer also keeps
  * p - head < capacity.
+ *
+ * Threads that claim in vain take the index from those who claim: so who has
+ * lost a claim waits. Who does nothing but push, or pop, comes again at once;
+ * it rather has a few dozen turns in a row, and fetches the places of the next
+ * ones ahead. Workers come again after a batch, and wait for a claim with all
+ * that it moves: they wait for less.
  */
 #ifndef LEAT_RING_H
 #define LEAT_RING_H
@@ -48,16 +54,6 @@ enum ring_sides {
 #define RING_END  (UINT64_C(1) << 63)
 #define RING_OVER SIZE_MAX /* returned by ring_push after the end */
 
-/*
- * Nanoseconds that a thread waits after another one was first to a claim, twice
- * as long each time: threads that try in vain take lines from those who claim.
- * Workers, who come again after a batch, wait for a claim with all that it
- * moves; who does nothing but push, or pop, comes again at once, and rather has
- * a few dozen turns in a row.
- */
-#define RING_BACK_OFF	      12000
-#define RING_BACK_OFF_WORKERS 1000
-
 struct ring {
 	/* Read-only once made. */
 	void **item;   /* each belongs to who claimed the position */
@@ -65,8 +61,8 @@ struct ring {
 	uint64_t mask;
 	uint64_t capacity;
 	uint32_t shift;
-	uint32_t sides;	   /* enum ring_sides */
-	uint64_t back_off; /* RING_BACK_OFF, unless set before it is used */
+	uint32_t sides; /* enum ring_sides */
+	bool workers;	/* see below; set before it is used */
 	/* Producers: the next position to claim; with RING_END. */
 	_Alignas(LINE) uint64_t tail;
 	uint64_t free_to; /* from the tail up to here places are free */

@@ -20,7 +20,7 @@ int edge_open(struct edge *e, const struct edge_opts *opts)
 
 		if (rc < 0)
 			return rc;
-		e->queue[e->n]->ring.back_off = RING_BACK_OFF_WORKERS;
+		e->queue[e->n]->ring.workers = true;
 	}
 	return 0;
 }

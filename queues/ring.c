@@ -9,8 +9,8 @@
 /* How often consumers look at the depth: once in so many positions. */
 #define SAMPLE 256
 
-/* How many turns a look takes in: four lines. */
-#define LOOK 256
+/* How many turns a look takes in: eight lines. */
+#define LOOK 512
 
 /* How far beyond its position a side fetches places, and at most how many at a
  * time: eight lines. */

@@ -15,14 +15,14 @@ static FORCE_INLINE bool fill_plain(
 {
 	const leat_key *key = w.key;
 
-	if (key->bytes != NULL || key->size > f->key_room || w.in != NULL ||
-		w.handle != NULL)
+	if (unlikely(key->bytes != NULL || key->size > f->key_room ||
+		     w.in != NULL || w.handle != NULL))
 		return false;
 	c->flags = w.slot != NULL ? CALL_IN_KEY | CALL_SLOT : CALL_IN_KEY;
 	c->key_size = (uint16_t)key->size;
 	c->slot = w.slot;
 	memcpy(call_place(c, f->key_at), key->word, sizeof(key->word[0]));
-	if (key->size > sizeof(key->word[0]))
+	if (unlikely(key->size > sizeof(key->word[0])))
 		memcpy(call_place(c, f->key_at), key->word, sizeof(key->word));
 	return true;
 }
@@ -199,8 +199,8 @@ static FORCE_INLINE int make(leat_fan *f, struct wish w)
 
 static bool is_key(const leat_key *key)
 {
-	if (key->bytes == NULL)
-		return key->size == 8 || key->size == 16;
+	if (likely(key->bytes == NULL))
+		return likely(key->size == 8) || key->size == 16;
 	return key->size > 0;
 }
 

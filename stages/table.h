@@ -45,7 +45,7 @@ static inline uint32_t hash_words(uint64_t a, uint64_t b, size_t size)
 {
 	uint64_t high = a >> 32;
 
-	if (size == 8)
+	if (likely(size == 8))
 		return (uint32_t)a +
 		       (uint32_t)((high * UINT64_C(0x9E3779B97F4A7C15)) >> 32);
 	a = (a ^ high) * UINT64_C(0x9E3779B97F4A7C15);

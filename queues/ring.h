@@ -62,7 +62,7 @@ struct ring {
 	uint64_t capacity;
 	uint32_t shift;
 	uint32_t sides; /* enum ring_sides */
-	bool workers;	/* see below; set before it is used */
+	bool workers;	/* its threads are workers; set before its use */
 	/* Producers: the next position to claim; with RING_END. */
 	_Alignas(LINE) uint64_t tail;
 	uint64_t free_to; /* from the tail up to here places are free */

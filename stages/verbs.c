@@ -5,10 +5,19 @@
 #include <stdlib.h>
 #include "stages/chain.h"
 
-/* How often a caller that is blocked looks whether it is in its own way, and
- * for how long it believes that somebody will begin to pull. */
-#define LOOK	 (50 * LEAT_MS)
-#define PATIENCE (5 * LEAT_S)
+/* How often a caller that is blocked looks whether it is in its own way: at
+ * first, and, when each look has come twice as late as the one before, at last.
+ * And for how long it believes that somebody will begin to pull. */
+#define FIRST_LOOK LEAT_MS
+#define LOOK	   (50 * LEAT_MS)
+#define PATIENCE   (5 * LEAT_S)
+
+/* A caller that waits. */
+struct waiter {
+	uint64_t deadline;
+	uint64_t stuck_since; /* 0: the chain was not when it looked last */
+	uint64_t look;	      /* nanoseconds before its next look */
+};
 
 static bool is_own_worker(const leat_chain *c)
 {
@@ -24,48 +33,57 @@ static leat_queue *results(leat_chain *c)
 	return e->n > 0 ? e->queue[0] : NULL;
 }
 
-/* is_stuck: the results are full, or workers sleep until they are less so. */
+/*
+ * is_stuck: the results are full, and a worker sleeps until they are less so. A
+ * worker that could go on sleeps on until there is more room: it is woken. That
+ * they are full is not enough, as everything may be in them.
+ */
 static bool is_stuck(leat_queue *q)
 {
-	return park_busy(&q->not_full) || !ring_writable(&q->ring);
+	queue_chain_room(q);
+	return !ring_writable(&q->ring) && park_busy(&q->not_full);
 }
 
-/*
- * in_own_way: the results are full, and nobody but the caller pulls them, so
- * a caller that waits for room waits for itself. *full_since is when the
- * results were first seen full, 0 if they are not.
- */
-static bool in_own_way(leat_chain *c, uint64_t *full_since)
+/* in_own_way: the chain is stuck, and nobody but the caller pulls, so a caller
+ * that waits for room waits for itself. */
+static bool in_own_way(leat_chain *c, struct waiter *w)
 {
 	leat_queue *q = results(c);
 	uint64_t puller;
 
 	if (q == NULL || !is_stuck(q)) {
-		*full_since = 0;
+		w->stuck_since = 0;
 		return false;
 	}
-	if (*full_since == 0)
-		*full_since = leat_now();
+	if (w->stuck_since == 0)
+		w->stuck_since = leat_now();
 	puller = load_relaxed(&c->puller);
 	return puller == thread_id() ||
-	       (puller == 0 && leat_now() - *full_since > PATIENCE);
+	       (puller == 0 && leat_now() - w->stuck_since > PATIENCE);
 }
 
-/* look_at is when a wait with this deadline looks whether it is in its own
- * way: chains without results need not. */
-static uint64_t look_at(leat_chain *c, uint64_t deadline)
+/* look_at is when the waiter looks whether it is in its own way: chains without
+ * results need not. */
+static uint64_t look_at(leat_chain *c, struct waiter *w)
 {
-	uint64_t look = results(c) == NULL ? LEAT_NEVER : leat_after(LOOK);
+	uint64_t look;
 
-	return look < deadline ? look : deadline;
+	if (results(c) == NULL)
+		return w->deadline;
+	if (w->look == 0)
+		w->look = FIRST_LOOK;
+	else if (w->look < LOOK)
+		w->look *= 2;
+	look = leat_after(w->look);
+	return look < w->deadline ? look : w->deadline;
 }
 
 /* push_some pushes items that go to the same queue. */
 static int push_some(leat_chain *c, leat_queue *q, void *const *items, size_t n,
 	size_t *pushed, uint64_t deadline)
 {
+	struct waiter waiter = {.deadline = deadline};
 	struct wait w = {0};
-	uint64_t full_since = 0;
 	size_t done;
 	int rc;
 
@@ -77,9 +95,9 @@ static int push_some(leat_chain *c, leat_queue *q, void *const *items, size_t n,
 			rc = -EAGAIN;
 		if (rc != -EAGAIN || deadline == 0)
 			return rc;
-		if (in_own_way(c, &full_since))
+		if (in_own_way(c, &waiter))
 			return -EDEADLK;
-		w.deadline = look_at(c, deadline);
+		w.deadline = look_at(c, &waiter);
 	}
 }
 
@@ -182,11 +200,6 @@ int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n)
 	return max == 0 ? 0 : chain_pull(c, items, max, n, LEAT_NEVER);
 }
 
-struct waiter {
-	uint64_t deadline;
-	uint64_t full_since;
-};
-
 /*
  * sleep_once sleeps until a worker gets further. The caller looks again. It
  * listens before it names its position: a worker that forgets a lower one at
@@ -204,11 +217,11 @@ static int sleep_once(leat_chain *c, struct stage *s, uint32_t i, uint64_t pos,
 		bell_leave(&c->passed);
 		return 0;
 	}
-	if (in_own_way(c, &w->full_since)) {
+	if (in_own_way(c, w)) {
 		bell_leave(&c->passed);
 		return -EDEADLK;
 	}
-	if (bell_wait(&c->passed, heard, look_at(c, w->deadline)) == 0)
+	if (bell_wait(&c->passed, heard, look_at(c, w)) == 0)
 		return 0;
 	return leat_now() < w->deadline ? 0 : -ETIMEDOUT;
 }

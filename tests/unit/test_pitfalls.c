@@ -91,7 +91,7 @@ TEST(pitfalls, an_error_ends_the_source_too)
 
 /* A thread both feeds and drains */
 
-static leat_chain *narrow(void)
+static leat_chain *narrow(uint32_t results)
 {
 	leat_stage row = {.name = "a",
 		.fn = twice,
@@ -99,7 +99,7 @@ static leat_chain *narrow(void)
 		.queue = 2,
 		.flags = LEAT_ORDERED,
 		.free_out = item_free};
-	leat_opts opts = {.free_in = item_free, .results = 2};
+	leat_opts opts = {.free_in = item_free, .results = results};
 
 	return open_chain(&row, 1, &opts);
 }
@@ -116,7 +116,7 @@ static uint64_t take(leat_chain *c, uint64_t next)
 
 TEST(pitfalls, one_thread_may_feed_and_drain_with_trypush)
 {
-	leat_chain *c = narrow();
+	leat_chain *c = narrow(2);
 	uint64_t next = 0;
 	void *item;
 	int rc;
@@ -153,7 +153,7 @@ static uint64_t push_until_told(leat_chain *c, uint64_t i)
 
 TEST(pitfalls, one_thread_that_feeds_and_drains_wrongly_is_told)
 {
-	leat_chain *c = narrow();
+	leat_chain *c = narrow(2);
 	uint64_t n = 1, next;
 
 	push_items(c, 0, 1);
@@ -167,9 +167,43 @@ TEST(pitfalls, one_thread_that_feeds_and_drains_wrongly_is_told)
 	cr_assert_eq(chain_close(c), 0);
 }
 
+/* Also where a worker sleeps though there is room, until there is more. */
+TEST(pitfalls, one_thread_that_drains_too_little_is_told)
+{
+	leat_chain *c = narrow(16);
+	uint64_t n, next;
+
+	push_items(c, 0, 1);
+	next = take(c, 0);
+	n = push_until_told(c, 1);
+	for (int round = 0; round < 3; round++) {
+		next = take(c, next);
+		cr_assert_eq(leat_wait(c), -EDEADLK);
+		n = push_until_told(c, n);
+	}
+	while (next < n)
+		next = take(c, next);
+	cr_assert_eq(chain_close(c), 0);
+}
+
+/* Results that hold all there is keep nobody waiting. */
+TEST(pitfalls, one_thread_may_feed_what_the_results_hold_and_drain_it_then)
+{
+	leat_chain *c = narrow(2);
+	uint64_t next = 0;
+
+	for (uint64_t n = 0; n < 40000; n += 2) {
+		push_items(c, n, 2);
+		cr_assert_eq(leat_wait(c), 0);
+		while (next < n + 2)
+			next = take(c, next);
+	}
+	cr_assert_eq(chain_close(c), 0);
+}
+
 TEST(pitfalls, one_thread_that_feeds_and_never_drains_is_told)
 {
-	leat_chain *c = narrow();
+	leat_chain *c = narrow(2);
 	uint64_t n = push_until_told(c, 0);
 
 	cr_assert_leq(n, 2 + 2 + 2 + 64);
@@ -192,7 +226,7 @@ static void drain_late(void *arg, size_t i)
 /* A late consumer is no reason to complain. */
 TEST(pitfalls, a_feeder_waits_for_somebody_who_begins_to_drain_late)
 {
-	leat_chain *c = narrow();
+	leat_chain *c = narrow(2);
 	struct threads t;
 
 	threads_start(&t, 1, drain_late, c);

@@ -297,6 +297,7 @@ static int await_items(
 		ready = ready_to_run;
 	rc = wait_asleep(&t->in, &q->not_empty, ready, home);
 	fetch_add(&s->idle, UINT64_MAX);
+	t->slept = true;
 	return rc;
 }
 

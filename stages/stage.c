@@ -113,12 +113,15 @@ void stage_account(leat_worker *w, size_t n)
 }
 
 /* how_many to take: a grain, or a worker's share of what is there; but a heavy
- * item goes alone all the same. */
+ * item goes alone all the same, and so does the first one after a sleep, for
+ * what came then may be of another kind, and others have slept, too. */
 static uint64_t how_many(const leat_worker *w, const leat_queue *q)
 {
 	uint64_t share = queue_depth(q) / w->stage->workers;
 	uint64_t most = w->item_ns == 0 ? 0 : SHARE_NS / w->item_ns;
 
+	if (w->thread->slept && w->stage->workers > 1)
+		return 1;
 	if (share > most)
 		share = most;
 	if (share > GRAIN_MAX)
@@ -135,6 +138,7 @@ int stage_take(leat_worker *w, size_t *n, uint64_t *pos)
 	stage_claim(w, q);
 	rc = queue_take(q, w->thread->batch, how_many(w, q), n, pos);
 	if (likely(rc == 0)) {
+		w->thread->slept = false;
 		stage_took(w, *pos);
 		if (hooks->taken != NULL)
 			hooks->taken(w->thread->batch, *n);

@@ -73,6 +73,7 @@ struct thread {
 	bool quiet;	 /* what is given now may be given quietly */
 	bool owes;	 /* it was: the next stage is to be visited */
 	bool watches;	 /* it has made way, and watches meanwhile */
+	bool slept;	 /* for items, since it took any */
 	enum step step;
 	bool opened;	/* row.open was through */
 	bool ended;	/* a function has tried to end it */

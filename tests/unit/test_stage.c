@@ -566,3 +566,49 @@ TEST(stage, heavy_items_are_taken_one_by_one)
 		cr_assert_eq(chain_close(c), 0);
 	}
 }
+
+struct pair {
+	uint64_t light, second;
+};
+
+/* Of the items after the light ones the first waits for the second. */
+static int meet(void *in, void **out, leat_worker *w)
+{
+	struct pair *p = leat_arg(w);
+
+	(void)out;
+	if (item_n(in) == p->light)
+		await_at_least(&p->second, 1);
+	else if (item_n(in) > p->light)
+		count_up(&p->second);
+	return 0;
+}
+
+/* await_sleep waits until every worker sleeps for good: longer than a tick. */
+static void await_sleep(const leat_chain *c)
+{
+	uint64_t since = leat_now();
+
+	while (leat_now() - since < 30 * LEAT_MS) {
+		if (look(&c->crew.awake) > 0)
+			since = leat_now();
+		rest(LEAT_MS);
+	}
+}
+
+/* What comes together while all sleep is shared, light as others have been. */
+TEST(stage, after_a_sleep_the_first_item_is_taken_alone)
+{
+	struct pair p = {.light = 5000};
+	leat_stage row = {
+		.name = "a", .fn = meet, .arg = &p, .workers = 2, .queue = 256};
+	leat_chain *c = single(row, 0);
+	void *two[2];
+
+	push_items(c, 0, p.light);
+	await_sleep(c);
+	two[0] = item_make(p.light);
+	two[1] = item_make(p.light + 1);
+	cr_assert_eq(leat_pushn(c, two, 2, NULL), 0);
+	cr_assert_eq(chain_close(c), 0);
+}

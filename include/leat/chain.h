@@ -115,7 +115,8 @@ typedef struct leat_worker leat_worker;
  *
  * and anything else is the failure LEAT_ERETURN. *out == in passes the item
  * itself on. What the last row makes is freed at once, unless the chain has
- * results.
+ * results. A function must not wait for what becomes of a later item: one
+ * worker may have taken both, and runs them in turn.
  */
 typedef int (*leat_fn)(void *in, void **out, leat_worker *w);
 

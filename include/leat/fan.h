@@ -70,7 +70,8 @@ typedef struct leat_handle leat_handle;
  * leat_call_fn is the function of a fan. `in` is the argument, or the key if
  * the call has none; `out` has opts.out_size zero bytes, aligned for any type,
  * and becomes the result. It returns 0, or fails with a negative code; any
- * other value is the failure LEAT_ERETURN.
+ * other value is the failure LEAT_ERETURN. It must not wait for what a later
+ * call does: one worker may have taken both, and runs them in turn.
  *
  * With w, all that stage functions may do works here too, but leat_emit:
  * leat_arg (opts.arg), leat_state (what opts.open made), leat_index,

@@ -567,48 +567,37 @@ TEST(stage, heavy_items_are_taken_one_by_one)
 	}
 }
 
-struct pair {
-	uint64_t light, second;
-};
-
-/* Of the items after the light ones the first waits for the second. */
+/* An odd item waits for the next one. */
 static int meet(void *in, void **out, leat_worker *w)
 {
-	struct pair *p = leat_arg(w);
+	uint64_t *met = leat_arg(w), n = item_n(in);
 
 	(void)out;
-	if (item_n(in) == p->light)
-		await_at_least(&p->second, 1);
-	else if (item_n(in) > p->light)
-		count_up(&p->second);
+	if (n % 2 == 1)
+		await_at_least(met, n / 2 + 1);
+	else
+		count_up(met);
 	return 0;
-}
-
-/* await_sleep waits until every worker sleeps for good: longer than a tick. */
-static void await_sleep(const leat_chain *c)
-{
-	uint64_t since = leat_now();
-
-	while (leat_now() - since < 30 * LEAT_MS) {
-		if (look(&c->crew.awake) > 0)
-			since = leat_now();
-		rest(LEAT_MS);
-	}
 }
 
 /* What comes together while all sleep is shared, light as others have been. */
 TEST(stage, after_a_sleep_the_first_item_is_taken_alone)
 {
-	struct pair p = {.light = 5000};
-	leat_stage row = {
-		.name = "a", .fn = meet, .arg = &p, .workers = 2, .queue = 256};
+	uint64_t met = 0;
+	leat_stage row = {.name = "a", .fn = meet, .arg = &met, .workers = 2};
 	leat_chain *c = single(row, 0);
+	struct park *asleep = &c->edge[0].queue[0]->not_empty;
 	void *two[2];
 
-	push_items(c, 0, p.light);
-	await_sleep(c);
-	two[0] = item_make(p.light);
-	two[1] = item_make(p.light + 1);
-	cr_assert_eq(leat_pushn(c, two, 2, NULL), 0);
+	for (uint64_t round = 0; round < 20; round++) {
+		await_parked(asleep, 2);
+		look(&asleep->word); /* what they did is before */
+		for (int i = 0; i < 2; i++)
+			store_relaxed(&c->stage[0].worker[i].grain, GRAIN_MAX);
+		two[0] = item_make(2 * round + 1);
+		two[1] = item_make(2 * round + 2);
+		cr_assert_eq(leat_pushn(c, two, 2, NULL), 0);
+		await_at_least(&met, round + 1);
+	}
 	cr_assert_eq(chain_close(c), 0);
 }

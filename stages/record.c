@@ -106,8 +106,8 @@ void call_release(leat_fan *f, struct call *c)
 void call_recycle(leat_fan *f, struct call *c)
 {
 	if (c->flags & CALL_WATCHED && !c->more->freed) {
-		f->orphans += !c->more->orphan;
 		c->more->orphan = true;
+		f->orphans++;
 		return;
 	}
 	call_release(f, c);

@@ -49,17 +49,17 @@ static bool is_stuck(leat_queue *q)
 static bool in_own_way(leat_chain *c, struct waiter *w)
 {
 	leat_queue *q = results(c);
-	uint64_t puller;
+	uint64_t puller = load_relaxed(&c->puller);
 
-	if (q == NULL || !is_stuck(q)) {
+	if (q == NULL || (puller != 0 && puller != thread_id()))
+		return false;
+	if (!is_stuck(q)) {
 		w->stuck_since = 0;
 		return false;
 	}
 	if (w->stuck_since == 0)
 		w->stuck_since = leat_now();
-	puller = load_relaxed(&c->puller);
-	return puller == thread_id() ||
-	       (puller == 0 && leat_now() - w->stuck_since > PATIENCE);
+	return puller != 0 || leat_now() - w->stuck_since > PATIENCE;
 }
 
 /* look_at is when the waiter looks whether it is in its own way: chains without

@@ -167,8 +167,8 @@ static int await_workers(leat_fan *f, uint64_t until)
 }
 
 /* await_room waits until there may be room. It looks around every now and then:
- * for who takes, and since a call may wait for later ones that there is room
- * for. */
+ * for who takes, and since a call that waits for later ones, as it must not,
+ * goes on if there is room for them. */
 static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 {
 	uint64_t look = leat_after(LOOK);

@@ -31,6 +31,10 @@
 /* For what is called at each item, from few places. */
 #define FORCE_INLINE inline __attribute__((always_inline))
 
+/* For what is called seldom, so that who calls it keeps what it has where it
+ * is. */
+#define NO_INLINE __attribute__((noinline))
+
 /* What a perturbation build does at each hand-over point; else nothing. */
 #ifdef LEAT_PERTURB
 void leat_perturb(void);

@@ -8,7 +8,7 @@
 /* A consumer may take positions below the limit: the order's credit. */
 static uint64_t limit(const leat_queue *q)
 {
-	return q->order == NULL ? UINT64_MAX : order_limit(q->order);
+	return unlikely(q->order != NULL) ? order_limit(q->order) : UINT64_MAX;
 }
 
 bool queue_ready_to_take(void *queue)
@@ -193,34 +193,52 @@ int queue_take(
 	return ring_drained(&q->ring) ? over(q, LEAT_END) : -EAGAIN;
 }
 
-int queue_pop(
+/* pop_late is for who has found nothing. */
+static NO_INLINE int pop_late(
 	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline)
 {
 	struct wait w = {.deadline = deadline};
-	bool waited = false;
 	uint64_t pos;
 	int rc;
 
-	for (;;) {
-		rc = queue_take(q, items, max, n, &pos);
-		if (rc != -EAGAIN || deadline == 0)
-			break;
+	do {
 		rc = await_items(q, &w);
 		if (rc < 0)
-			break;
-		waited = true;
-	}
-	if (waited && rc == 0)
+			return rc;
+		rc = queue_take(q, items, max, n, &pos);
+	} while (rc == -EAGAIN);
+	if (rc == 0)
 		queue_chain(q);
 	return rc;
 }
 
-static int push(leat_queue *q, void *item, uint64_t deadline)
+int queue_pop(
+	leat_queue *q, void **items, size_t max, size_t *n, uint64_t deadline)
+{
+	uint64_t pos;
+	int rc = queue_take(q, items, max, n, &pos);
+
+	return likely(rc != -EAGAIN) || deadline == 0
+		       ? rc
+		       : pop_late(q, items, max, n, deadline);
+}
+
+static NO_INLINE int push_late(leat_queue *q, void *item, uint64_t deadline)
 {
 	struct wait w = {.deadline = deadline};
 	size_t pushed;
 
 	return queue_put(q, &item, 1, &pushed, &w);
+}
+
+static int push(leat_queue *q, void *item, uint64_t deadline)
+{
+	size_t pushed = 0;
+	int rc = put_some(q, &item, 1, &pushed);
+
+	return likely(rc != -EAGAIN) || deadline == 0
+		       ? rc
+		       : push_late(q, item, deadline);
 }
 
 int leat_queue_push(leat_queue *q, void *item)

@@ -14,7 +14,8 @@
 
 /* How far beyond its position a side fetches places, and at most how many at a
  * time: eight lines. */
-#define AHEAD 64
+#define AHEAD	 64
+#define PER_LINE (LINE / sizeof(void *))
 
 /* Nanoseconds that a thread waits after another one was first to a claim, twice
  * as long each time, up to a maximum. */
@@ -64,32 +65,44 @@ static size_t piece(const struct ring *r, uint64_t pos, size_t n)
 	return n < left ? n : (size_t)left;
 }
 
-/* copy is memcpy, but for a single item: there the call would be a large part
+static void copy_many_in(
+	struct ring *r, uint64_t pos, void *const *items, size_t n)
+{
+	size_t first = piece(r, pos, n);
+
+	memcpy(ring_place(r, pos), items, first * sizeof(*items));
+	if (unlikely(first < n))
+		memcpy(r->item, items + first, (n - first) * sizeof(*items));
+}
+
+static void copy_many_out(
+	const struct ring *r, uint64_t pos, void **items, size_t n)
+{
+	size_t first = piece(r, pos, n);
+
+	memcpy(items, ring_place(r, pos), first * sizeof(*items));
+	if (unlikely(first < n))
+		memcpy(items + first, r->item, (n - first) * sizeof(*items));
+}
+
+/* A single item has no part in the calls of many: they would be a large part
  * of what the queue costs. */
-static void copy(void **to, void *const *from, size_t n)
+static inline void copy_in(
+	struct ring *r, uint64_t pos, void *const *items, size_t n)
 {
 	if (n == 1)
-		*to = *from;
+		*ring_place(r, pos) = *items;
 	else
-		memcpy(to, from, n * sizeof(*to));
+		copy_many_in(r, pos, items, n);
 }
 
-static void copy_in(struct ring *r, uint64_t pos, void *const *items, size_t n)
+static inline void copy_out(
+	const struct ring *r, uint64_t pos, void **items, size_t n)
 {
-	size_t first = piece(r, pos, n);
-
-	copy(r->item + (pos & r->mask), items, first);
-	if (unlikely(first < n))
-		copy(r->item, items + first, n - first);
-}
-
-static void copy_out(const struct ring *r, uint64_t pos, void **items, size_t n)
-{
-	size_t first = piece(r, pos, n);
-
-	copy(items, r->item + (pos & r->mask), first);
-	if (unlikely(first < n))
-		copy(items + first, r->item, n - first);
+	if (n == 1)
+		*items = *ring_place(r, pos);
+	else
+		copy_many_out(r, pos, items, n);
 }
 
 /* run_of counts the slots from pos on, n at most, whose turn is `off` past
@@ -132,7 +145,8 @@ static size_t until(uint64_t end, uint64_t pos, size_t n)
  * most. Where turns tell, and there are no more places than the capacity
  * allows, the head is not needed. */
 /* model: queue.pml look_for_free */
-static uint64_t look_for_free(const struct ring *r, uint64_t pos, size_t n)
+static NO_INLINE uint64_t look_for_free(
+	const struct ring *r, uint64_t pos, size_t n)
 {
 	if (r->sides & RING_SC)
 		return load_acquire(&r->head) + r->capacity;
@@ -143,7 +157,8 @@ static uint64_t look_for_free(const struct ring *r, uint64_t pos, size_t n)
 
 /* look_for_full looks up to where they are full. */
 /* model: queue.pml look_for_full */
-static uint64_t look_for_full(const struct ring *r, uint64_t pos, size_t n)
+static NO_INLINE uint64_t look_for_full(
+	const struct ring *r, uint64_t pos, size_t n)
 {
 	return r->sides & RING_SP ? ring_tail(r) : pos + run_of(r, pos, n, 1);
 }
@@ -158,7 +173,7 @@ static inline size_t known(const struct ring *r, uint64_t *note, uint64_t pos,
 {
 	uint64_t end = load_acquire(note);
 
-	if (until(end, pos, n) < n) {
+	if (unlikely(until(end, pos, n) < n)) {
 		end = look(r, pos, n > LOOK ? n : LOOK);
 		perturb();
 		store_release(note, end);
@@ -178,62 +193,41 @@ static size_t full_from(struct ring *r, uint64_t pos, size_t n)
 	return known(r, &r->full_to, pos, n, look_for_full);
 }
 
-/* comes_again: who claims on this side will, as a rule, claim what follows. */
-static inline bool comes_again(const struct ring *r, unsigned alone)
-{
-	return r->sides & alone || !r->workers;
-}
-
 /*
- * fetch_ahead is for who comes again: n places, AHEAD of pos, are on their way
- * before their turn comes, unless they lie beyond `end`, where the other side
- * is still at work.
+ * fetch_ahead is for who will, as a rule, claim what follows, too: n places,
+ * AHEAD of pos, are on their way before their turn comes, unless they lie
+ * beyond `end`, where the other side is still at work.
  */
-static void fetch_ahead(const struct ring *r, uint64_t pos, size_t n,
+static inline void fetch_ahead(const struct ring *r, uint64_t pos, size_t n,
 	uint64_t end, void (*fetch)(const void *))
 {
-	if (n > AHEAD)
-		n = AHEAD;
-	if ((int64_t)(end - pos) < (int64_t)(AHEAD + n))
+	uint64_t to;
+
+	pos += AHEAD;
+	to = pos + (n < AHEAD ? n : AHEAD);
+	if ((int64_t)(end - to) < 0)
 		return;
-	for (size_t i = 0; i < n; i += LINE / sizeof(*r->item))
-		fetch(ring_place(r, pos + AHEAD + i));
+	pos += -pos % PER_LINE; /* each line once */
+	for (; pos < to; pos += PER_LINE)
+		fetch(ring_place(r, pos));
 }
 
-/* publish_in makes k items from pos on the consumers'. */
-/* model: queue.pml published */
-static void publish_in(struct ring *r, uint64_t pos, size_t k)
+static inline void fetch_free(const struct ring *r, uint64_t pos, size_t n)
 {
-	if (r->sides & RING_SP)
-		store_release(&r->tail, pos + k);
-	else
-		set_turns(r, pos, k, 1);
-	if (comes_again(r, RING_SP))
-		fetch_ahead(r, pos + k, k, load_relaxed(&r->free_to),
-			fetch_to_write);
+	fetch_ahead(r, pos, n, load_relaxed(&r->free_to), fetch_to_write);
 }
 
-/* publish_out makes k places from pos on the producers'. */
-/* model: queue.pml release */
-static void publish_out(struct ring *r, uint64_t pos, size_t k)
+static inline void fetch_full(const struct ring *r, uint64_t pos, size_t n)
 {
-	if (r->sides & RING_SC)
-		store_release(&r->head, pos + k);
-	else
-		set_turns(r, pos, k, 2);
-	if (comes_again(r, RING_SC))
-		fetch_ahead(r, pos + k, k, load_relaxed(&r->full_to),
-			fetch_to_read);
+	fetch_ahead(r, pos, n, load_relaxed(&r->full_to), fetch_to_read);
 }
 
 /* claim moves *index from pos to pos + k, unless another thread was first: that
- * is looked at before, as a swap in vain takes the line from who claims. A side
- * that is alone moves its own when it is done. */
+ * is looked at before, as a swap in vain takes the line from who claims. */
 /* model: queue.pml claim */
-static bool claim(uint64_t *index, uint64_t pos, size_t k, bool alone)
+static bool claim(uint64_t *index, uint64_t pos, size_t k)
 {
-	return alone ||
-	       (load_relaxed(index) == pos && cas(index, &pos, pos + k));
+	return load_relaxed(index) == pos && cas(index, &pos, pos + k);
 }
 
 /* back_off waits after another thread was first, for longer each time. Where
@@ -252,10 +246,28 @@ static void back_off(const struct ring *r, uint64_t *ns)
 		wait_yield(now + *ns);
 }
 
-/* model: queue.pml claim, publish */
-size_t ring_push(struct ring *r, void *const *items, size_t n)
+/* model: queue.pml claim, published */
+static size_t push_alone(struct ring *r, void *const *items, size_t n)
 {
-	bool alone = r->sides & RING_SP;
+	uint64_t pos = load_relaxed(&r->tail);
+	size_t k;
+
+	if (pos & RING_END)
+		return RING_OVER;
+	k = free_from(r, pos, n);
+	if (k == 0)
+		return 0;
+	copy_in(r, pos, items, k);
+	perturb();
+	store_release(&r->tail, pos + k);
+	fetch_free(r, pos + k, k);
+	return k;
+}
+
+/* model: queue.pml claim, publish */
+static NO_INLINE size_t push_shared(
+	struct ring *r, void *const *items, size_t n)
+{
 	uint64_t wait = 0;
 
 	for (;;) {
@@ -265,10 +277,12 @@ size_t ring_push(struct ring *r, void *const *items, size_t n)
 		if (pos & RING_END)
 			return RING_OVER;
 		k = free_from(r, pos, n);
-		if (k > 0 && claim(&r->tail, pos, k, alone)) {
+		if (k > 0 && claim(&r->tail, pos, k)) {
 			copy_in(r, pos, items, k);
 			perturb();
-			publish_in(r, pos, k);
+			set_turns(r, pos, k, 1);
+			if (!r->workers)
+				fetch_free(r, pos + k, k);
 			return k;
 		}
 		if (k > 0)
@@ -276,6 +290,12 @@ size_t ring_push(struct ring *r, void *const *items, size_t n)
 		else if (load_relaxed(&r->tail) == pos)
 			return 0;
 	}
+}
+
+size_t ring_push(struct ring *r, void *const *items, size_t n)
+{
+	return r->sides & RING_SP ? push_alone(r, items, n)
+				  : push_shared(r, items, n);
 }
 
 static void sample(struct ring *r, uint64_t pos, size_t k)
@@ -292,10 +312,24 @@ static void sample(struct ring *r, uint64_t pos, size_t k)
 }
 
 /* model: queue.pml claim, release */
-size_t ring_pop(
+static size_t pop_alone(struct ring *r, void **items, size_t n, uint64_t pos)
+{
+	size_t k = full_from(r, pos, n);
+
+	if (k == 0)
+		return 0;
+	sample(r, pos, k);
+	copy_out(r, pos, items, k);
+	perturb();
+	store_release(&r->head, pos + k);
+	fetch_full(r, pos + k, k);
+	return k;
+}
+
+/* model: queue.pml claim, release */
+static NO_INLINE size_t pop_shared(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
-	bool alone = r->sides & RING_SC;
 	uint64_t wait = 0;
 
 	for (;;) {
@@ -305,11 +339,13 @@ size_t ring_pop(
 		if (pos >= limit)
 			return 0;
 		k = full_from(r, pos, n < limit - pos ? n : limit - pos);
-		if (k > 0 && claim(&r->head, pos, k, alone)) {
+		if (k > 0 && claim(&r->head, pos, k)) {
 			sample(r, pos, k);
 			copy_out(r, pos, items, k);
 			perturb();
-			publish_out(r, pos, k);
+			set_turns(r, pos, k, 2);
+			if (!r->workers)
+				fetch_full(r, pos + k, k);
 			*at = pos;
 			return k;
 		}
@@ -318,6 +354,17 @@ size_t ring_pop(
 		else if (load_relaxed(&r->head) == pos)
 			return 0;
 	}
+}
+
+size_t ring_pop(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
+{
+	if (!(r->sides & RING_SC))
+		return pop_shared(r, items, n, limit, at);
+	*at = load_relaxed(&r->head);
+	if (*at >= limit)
+		return 0;
+	return pop_alone(r, items, n < limit - *at ? n : limit - *at, *at);
 }
 
 size_t ring_room_from(struct ring *r, uint64_t pos, size_t n)

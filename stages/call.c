@@ -89,7 +89,7 @@ static FORCE_INLINE int admit(leat_fan *f, struct wish w)
 
 /* find_room looks for places in the queue, some at a time; with leat_next, what
  * it has not given yet takes up room as well. */
-static __attribute__((noinline)) bool find_room(leat_fan *f)
+static NO_INLINE bool find_room(leat_fan *f)
 {
 	uint64_t made = fan_made(f);
 	uint64_t left = f->room;
@@ -206,7 +206,7 @@ static bool is_key(const leat_key *key)
 
 /* make_late waits for room and makes the call then; apart, so that the usual
  * call need not save what only this needs. */
-static __attribute__((noinline)) int make_late(leat_fan *f, struct wish w)
+static NO_INLINE int make_late(leat_fan *f, struct wish w)
 {
 	uint64_t since = leat_now();
 	int rc = -EAGAIN;

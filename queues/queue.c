@@ -369,6 +369,7 @@ int leat_queue_open_sized(
 	(*q)->ends = o.producers > 1 ? o.producers : 1;
 	(*q)->free_item = o.free_item;
 	park_open();
+	wait_open();
 	sides = (o.producers == 1 ? RING_SP : 0) |
 		(o.consumers == 1 ? RING_SC : 0);
 	rc = ring_init(&(*q)->ring, o.capacity, sides);

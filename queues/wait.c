@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <time.h>
 #include <leat/error.h>
+#include "queues/cpus.h"
 #include "queues/wait.h"
 
 #define PAUSES	 10 /* a quarter of a microsecond, or a half */
@@ -10,6 +11,25 @@
 #define PATIENCE (20 * LEAT_US) /* what a wake-up across processors costs */
 #define CROWDED	 (4 * LEAT_US)	/* a yield this long has let others run */
 #define TICK	 (10 * LEAT_MS) /* no store stays in a buffer for so long */
+
+/* A yield of a SLICE has let somebody work. For how long yields are shunned if
+ * that was another process, which is judged by what has been since an earlier
+ * one, MIN to MAX ago. */
+#define SLICE	  LEAT_MS
+#define SHUN	  LEAT_S
+#define SINCE_MIN (40 * LEAT_MS)
+#define SINCE_MAX (200 * LEAT_MS)
+
+static uint64_t cpus;	    /* that this process may use, once known */
+static uint64_t shun_until; /* then yields are tried again */
+static uint64_t long_ago;   /* when that earlier yield ended */
+static uint64_t used_ago;   /* the process's time of all processors by then */
+
+void wait_open(void)
+{
+	if (load_relaxed(&cpus) == 0)
+		store_relaxed(&cpus, cpus_usable());
+}
 
 uint64_t leat_now(void)
 {
@@ -37,11 +57,59 @@ uint64_t wait_pause(uint64_t until)
 	return now;
 }
 
+static uint64_t process_time(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * LEAT_S + (uint64_t)ts.tv_nsec;
+}
+
+/*
+ * yielded_long shuns yields for a while if only another process can explain why
+ * they are long: this one has had less than all of its processors. What the
+ * kernel says is late by a tick of its clock for each of them.
+ */
+static NO_INLINE void yielded_long(uint64_t now)
+{
+	uint64_t before = load_relaxed(&long_ago);
+	uint64_t passed = now - before;
+	uint64_t used, had;
+
+	if (passed < SINCE_MIN || !cas(&long_ago, &before, now))
+		return;
+	used = process_time();
+	had = used - load_relaxed(&used_ago);
+	store_relaxed(&used_ago, used);
+	if (passed < SINCE_MAX && had < passed * load_relaxed(&cpus) / 8 * 7)
+		store_relaxed(&shun_until, now + SHUN);
+}
+
+/* let_others yields, and returns what time it is. */
+static uint64_t let_others(uint64_t now)
+{
+	uint64_t before = now;
+
+	sched_yield();
+	now = leat_now();
+	if (unlikely(now - before > SLICE))
+		yielded_long(now);
+	return now;
+}
+
+bool wait_shuns(uint64_t now)
+{
+	return now < load_relaxed(&shun_until);
+}
+
 void wait_yield(uint64_t until)
 {
-	do
-		sched_yield();
-	while (leat_now() < until);
+	uint64_t now = leat_now();
+
+	if (wait_shuns(now))
+		now = wait_pause(until);
+	while (now < until)
+		now = let_others(now);
 }
 
 /*
@@ -68,9 +136,13 @@ static void yield(struct wait *w, uint64_t *now)
 {
 	uint64_t before = *now;
 
+	if (w->crew == NULL) {
+		*now = let_others(before);
+		return;
+	}
 	sched_yield();
 	*now = leat_now();
-	w->crowded = *now - before > CROWDED && w->crew != NULL &&
+	w->crowded = *now - before > CROWDED &&
 		     load_relaxed(&w->crew->awake) + w->crew->others <=
 			     w->crew->cpus;
 }
@@ -112,7 +184,7 @@ static bool spin(struct wait *w, uint64_t *patient, bool (*ready)(void *),
 		return true;
 	for (int i = 0; i < PAUSES; i++)
 		cpu_pause();
-	if (w->crowded) {
+	if (w->crowded || (w->crew == NULL && wait_shuns(now))) {
 		w->crowded = false;
 		return false;
 	}

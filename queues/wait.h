@@ -39,6 +39,17 @@ uint64_t wait_pause(uint64_t until);
 /* wait_yield lets others run, until then at least. */
 void wait_yield(uint64_t until);
 
+/*
+ * wait_shuns: yields are shunned. Other processes want the processors, and who
+ * yields to them is gone for a time slice; but who sleeps is put before them
+ * when it is woken.
+ */
+bool wait_shuns(uint64_t now);
+
+/* wait_open finds out how many processors there are. Once at least, before any
+ * wait. */
+void wait_open(void);
+
 static inline void wait_look(struct wait *w)
 {
 	if (w->look == NULL)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
 #include <stdlib.h>
+#include "queues/cpus.h"
 #include "queues/lines.h"
 #include "queues/sized.h"
 #include "stages/chain.h"
@@ -264,7 +265,7 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 	}
 	(*c)->n = n;
 	(*c)->hooks = *hooks;
-	(*c)->crew.cpus = pool_cpus();
+	(*c)->crew.cpus = cpus_usable();
 	(*c)->crew.others = hooks->single;
 	rc = open_stages(*c, rows);
 	free(rows);

@@ -45,10 +45,4 @@ int pool_release(struct pool *p, int code);
 /* pool_arrive waits at the gate; it returns 0 to pass, else to turn back. */
 int pool_arrive(struct pool *p, int code);
 
-/*
- * pool_cpus is how many processors this process may use: its affinity, and
- * what its cgroup's quota amounts to, rounded up; at least 1.
- */
-uint32_t pool_cpus(void);
-
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The chain's verbs: what each returns, when it waits, what wakes it. */
+#include "queues/cpus.h"
 #include "stages/chain.h"
 #include "tests/unit/unit.h"
 
@@ -569,8 +570,8 @@ TEST(chain, no_number_of_workers_means_one_for_each_processor)
 	uint64_t n = 0;
 
 	leat_stats(c, s, 2);
-	cr_assert_eq(s[0].workers, pool_cpus());
-	cr_assert_eq(s[1].workers, pool_cpus());
+	cr_assert_eq(s[0].workers, cpus_usable());
+	cr_assert_eq(s[1].workers, cpus_usable());
 	cr_assert_eq(chain_close(c), 0);
 	c = sourced(&n);
 	leat_stats(c, s, 1);

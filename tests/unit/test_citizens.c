@@ -6,9 +6,11 @@
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "queues/wait.h"
 #include "stages/chain.h"
 #include "tests/unit/unit.h"
 
@@ -405,6 +407,58 @@ TEST(citizens, one_processor_is_enough)
 	push_items(c, 0, 2000);
 	cr_assert_eq(chain_close(c), 0);
 	cr_assert_eq(sum, 2000 * 1999 / 2);
+}
+
+static pid_t start_hog(void)
+{
+	pid_t child = fork();
+
+	cr_assert_geq(child, 0);
+	if (child == 0)
+		for (prctl(PR_SET_PDEATHSIG, SIGKILL);;)
+			;
+	return child;
+}
+
+static void push_until_shunned(void *arg, size_t i)
+{
+	uint64_t n = 0;
+
+	(void)i;
+	while (!wait_shuns(leat_now()) || n % 100000 != 0)
+		check(leat_queue_push(arg, item_raw(++n)) == 0);
+	leat_queue_end(arg);
+}
+
+/* Who shares a processor with others passes items on as if it were alone, and
+ * finds out that it had better sleep than yield. */
+TEST(citizens, others_want_the_processor)
+{
+	leat_queue_opts opts = {.capacity = 64, .producers = 1, .consumers = 1};
+	struct threads t;
+	uint64_t n = 0;
+	pid_t hog[2];
+	cpu_set_t one;
+	leat_queue *q;
+	void *item;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	EACH(i, hog)
+	hog[i] = start_hog();
+	cr_assert_eq(leat_queue_open(&q, &opts), 0);
+	threads_start(&t, 1, push_until_shunned, q);
+	while (leat_queue_pop(q, &item) == 0)
+		check(item == item_raw(++n));
+	threads_join(&t);
+	cr_assert(n > 0 && n % 100000 == 0);
+	leat_queue_close(q);
+	EACH(i, hog)
+	{
+		kill(hog[i], SIGKILL);
+		cr_assert_eq(waitpid(hog[i], NULL, 0), hog[i]);
+	}
 }
 
 /* Little memory, few threads: an error at open, nothing left, no hang. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Workers that have nothing left, and run the source before them. */
+#include "queues/cpus.h"
 #include "stages/chain.h"
 #include "stages/pool.h"
 #include "tests/unit/unit.h"
@@ -188,7 +189,7 @@ static uint64_t draw_all(uint32_t workers, uint32_t queue)
 TEST(draw, what_visitors_make_gives_the_serial_result)
 {
 	static const uint32_t queues[] = {1, 2, 64, 1024};
-	const uint32_t workers[] = {1, 2, 7, pool_cpus()};
+	const uint32_t workers[] = {1, 2, 7, cpus_usable()};
 	uint64_t visits = 0;
 
 	for (int i = 0; i < MANY && visits == 0; i++) {
@@ -221,7 +222,7 @@ static uint64_t act_out(enum act act, uint32_t workers, int most, int expected)
 static void act_out_all(enum act act, int expected)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		uint64_t acts = act_out(act, pool_cpus(), MANY, expected);
+		uint64_t acts = act_out(act, cpus_usable(), MANY, expected);
 
 		must_have(acts);
 		act_out(act, 1, 1, expected);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <leat.h>
+#include "queues/cpus.h"
 #include "stages/fan.h"
 #include "stages/place.h"
 #include "tests/unit/gate.h"
@@ -1067,9 +1068,9 @@ Test(fan, without_a_number_every_processor_has_a_worker)
 		.close = close_state};
 	leat_fan *fan = open_fan(&opts);
 
-	cr_assert_eq(opened, pool_cpus());
+	cr_assert_eq(opened, cpus_usable());
 	leat_fan_close(fan);
-	cr_assert_eq(closed, pool_cpus());
+	cr_assert_eq(closed, cpus_usable());
 }
 
 static int open_fails(void **state, leat_worker *w)

@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "queues/cpus.h"
 #include "stages/pool.h"
 #include "tests/unit/unit.h"
 
@@ -224,7 +225,7 @@ static uint32_t with_quotas(const char *root, const char *a, const char *b)
 		fake_file(V2 "/a/cpu.max", a);
 	if (b != NULL)
 		fake_file(V2 "/a/b/cpu.max", b);
-	n = pool_cpus();
+	n = cpus_usable();
 	end_fake();
 	return n;
 }
@@ -258,7 +259,7 @@ TEST(cpus, follow_the_affinity_of_the_process)
 			continue;
 		CPU_SET(i, &set);
 		cr_assert_eq(sched_setaffinity(0, sizeof(set), &set), 0);
-		cr_assert_eq(pool_cpus(), ++n);
+		cr_assert_eq(cpus_usable(), ++n);
 	}
 	end_fake();
 }
@@ -305,7 +306,7 @@ static uint32_t with_groups(const char *groups, const char *dir,
 	snprintf(path, sizeof(path), "%s/cpu.cfs_period_us", dir);
 	if (period != NULL)
 		fake_file(path, period);
-	n = pool_cpus();
+	n = cpus_usable();
 	end_fake();
 	return n;
 }

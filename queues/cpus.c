@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "stages/pool.h"
+#include "queues/cpus.h"
 
 #define CGROUP "/sys/fs/cgroup"
 #define PATH   4096
@@ -152,7 +152,7 @@ static uint32_t cgroup_quota(void)
 	return least;
 }
 
-uint32_t pool_cpus(void)
+uint32_t cpus_usable(void)
 {
 	uint32_t cpus = affinity();
 	uint32_t quota = cgroup_quota();

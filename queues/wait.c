@@ -13,8 +13,8 @@
 #define TICK	 (10 * LEAT_MS) /* no store stays in a buffer for so long */
 
 /* A yield of a SLICE has let somebody work. For how long yields are shunned if
- * that was another process, which is judged by what has been since an earlier
- * one, MIN to MAX ago. */
+ * that is found to be another process, by what was since an earlier look, MIN
+ * to MAX ago. */
 #define SLICE	  LEAT_MS
 #define SHUN	  LEAT_S
 #define SINCE_MIN (40 * LEAT_MS)
@@ -22,8 +22,9 @@
 
 static uint64_t cpus;	    /* that this process may use, once known */
 static uint64_t shun_until; /* then yields are tried again */
-static uint64_t long_ago;   /* when that earlier yield ended */
-static uint64_t used_ago;   /* the process's time of all processors by then */
+static uint64_t looked_at;  /* the last look at how long yields are */
+static uint64_t used_then;  /* the process's time of all processors */
+static uint64_t gone_since; /* how long threads were gone in long yields */
 
 void wait_open(void)
 {
@@ -66,22 +67,25 @@ static uint64_t process_time(void)
 }
 
 /*
- * yielded_long shuns yields for a while if only another process can explain why
- * they are long: this one has had less than all of its processors. What the
- * kernel says is late by a tick of its clock for each of them.
+ * yielded_long shuns yields for a while if threads are often gone for long, and
+ * only another process can explain it: this one has had less than half of its
+ * processors. What the kernel says is late by a tick of its clock for each.
  */
-static NO_INLINE void yielded_long(uint64_t now)
+static NO_INLINE void yielded_long(uint64_t now, uint64_t gone)
 {
-	uint64_t before = load_relaxed(&long_ago);
+	uint64_t before = load_relaxed(&looked_at);
 	uint64_t passed = now - before;
 	uint64_t used, had;
 
-	if (passed < SINCE_MIN || !cas(&long_ago, &before, now))
+	gone += fetch_add(&gone_since, gone);
+	if (passed < SINCE_MIN || !cas(&looked_at, &before, now))
 		return;
 	used = process_time();
-	had = used - load_relaxed(&used_ago);
-	store_relaxed(&used_ago, used);
-	if (passed < SINCE_MAX && had < passed * load_relaxed(&cpus) / 8 * 7)
+	had = used - load_relaxed(&used_then);
+	store_relaxed(&used_then, used);
+	store_relaxed(&gone_since, 0);
+	if (passed < SINCE_MAX && gone > passed / 4 &&
+		had < passed * load_relaxed(&cpus) / 2)
 		store_relaxed(&shun_until, now + SHUN);
 }
 
@@ -93,7 +97,7 @@ static uint64_t let_others(uint64_t now)
 	sched_yield();
 	now = leat_now();
 	if (unlikely(now - before > SLICE))
-		yielded_long(now);
+		yielded_long(now, now - before);
 	return now;
 }
 
@@ -136,13 +140,8 @@ static void yield(struct wait *w, uint64_t *now)
 {
 	uint64_t before = *now;
 
-	if (w->crew == NULL) {
-		*now = let_others(before);
-		return;
-	}
-	sched_yield();
-	*now = leat_now();
-	w->crowded = *now - before > CROWDED &&
+	*now = let_others(before);
+	w->crowded = *now - before > CROWDED && w->crew != NULL &&
 		     load_relaxed(&w->crew->awake) + w->crew->others <=
 			     w->crew->cpus;
 }
@@ -184,7 +183,7 @@ static bool spin(struct wait *w, uint64_t *patient, bool (*ready)(void *),
 		return true;
 	for (int i = 0; i < PAUSES; i++)
 		cpu_pause();
-	if (w->crowded || (w->crew == NULL && wait_shuns(now))) {
+	if (w->crowded || wait_shuns(now)) {
 		w->crowded = false;
 		return false;
 	}

@@ -437,7 +437,7 @@ TEST(citizens, others_want_the_processor)
 	leat_queue_opts opts = {.capacity = 64, .producers = 1, .consumers = 1};
 	struct threads t;
 	uint64_t n = 0;
-	pid_t hog[2];
+	pid_t hog[3];
 	cpu_set_t one;
 	leat_queue *q;
 	void *item;

@@ -24,6 +24,7 @@
  * Waiting: a blocking call spins for a fraction of a microsecond, yields the
  * processor for up to 20 microseconds (one caller at a time; the others yield
  * twice), then sleeps in the kernel. A sleeping caller uses no processor time.
+ * Where other processes keep the processors busy it sleeps without a yield.
  *
  * Threads: every function but open and close may be called from any thread at
  * any time, within the bounds that opts.producers and opts.consumers state.

@@ -32,12 +32,17 @@ void wait_open(void)
 		store_relaxed(&cpus, cpus_usable());
 }
 
-uint64_t leat_now(void)
+static uint64_t read_clock(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (uint64_t)ts.tv_sec * LEAT_S + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t leat_now(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
 }
 
 uint64_t leat_after(uint64_t ns)
@@ -58,14 +63,6 @@ uint64_t wait_pause(uint64_t until)
 	return now;
 }
 
-static uint64_t process_time(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * LEAT_S + (uint64_t)ts.tv_nsec;
-}
-
 /*
  * yielded_long shuns yields for a while if threads are often gone for long, and
  * only another process can explain it: this one has had less than half of its
@@ -80,7 +77,7 @@ static NO_INLINE void yielded_long(uint64_t now, uint64_t gone)
 	gone += fetch_add(&gone_since, gone);
 	if (passed < SINCE_MIN || !cas(&looked_at, &before, now))
 		return;
-	used = process_time();
+	used = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 	had = used - load_relaxed(&used_then);
 	store_relaxed(&used_then, used);
 	store_relaxed(&gone_since, 0);

@@ -36,8 +36,8 @@ struct wait {
 /* wait_pause keeps the processor until then, and returns what time it is. */
 uint64_t wait_pause(uint64_t until);
 
-/* wait_yield lets others run, until then at least; unless yields are shunned.
- */
+/* wait_yield waits until then at least, and lets others run unless yields are
+ * shunned. */
 void wait_yield(uint64_t until);
 
 /*

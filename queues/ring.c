@@ -246,6 +246,8 @@ static void back_off(const struct ring *r, uint64_t *ns)
 		wait_yield(now + *ns);
 }
 
+/* push_alone and pop_alone are for a side with a single thread: it claims
+ * nothing, and publishes by its own index. */
 /* model: queue.pml claim, published */
 static size_t push_alone(struct ring *r, void *const *items, size_t n)
 {
@@ -312,10 +314,15 @@ static void sample(struct ring *r, uint64_t pos, size_t k)
 }
 
 /* model: queue.pml claim, release */
-static size_t pop_alone(struct ring *r, void **items, size_t n, uint64_t pos)
+static size_t pop_alone(
+	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
-	size_t k = full_from(r, pos, n);
+	uint64_t pos = load_relaxed(&r->head);
+	size_t k;
 
+	if (pos >= limit)
+		return 0;
+	k = full_from(r, pos, n < limit - pos ? n : limit - pos);
 	if (k == 0)
 		return 0;
 	sample(r, pos, k);
@@ -323,6 +330,7 @@ static size_t pop_alone(struct ring *r, void **items, size_t n, uint64_t pos)
 	perturb();
 	store_release(&r->head, pos + k);
 	fetch_full(r, pos + k, k);
+	*at = pos;
 	return k;
 }
 
@@ -359,12 +367,8 @@ static NO_INLINE size_t pop_shared(
 size_t ring_pop(
 	struct ring *r, void **items, size_t n, uint64_t limit, uint64_t *at)
 {
-	if (!(r->sides & RING_SC))
-		return pop_shared(r, items, n, limit, at);
-	*at = load_relaxed(&r->head);
-	if (*at >= limit)
-		return 0;
-	return pop_alone(r, items, n < limit - *at ? n : limit - *at, *at);
+	return r->sides & RING_SC ? pop_alone(r, items, n, limit, at)
+				  : pop_shared(r, items, n, limit, at);
 }
 
 size_t ring_room_from(struct ring *r, uint64_t pos, size_t n)

@@ -381,9 +381,17 @@ TEST(citizens, no_thread_is_there_but_the_workers_asked_for)
 
 /* One processor */
 
-TEST(citizens, one_processor_is_enough)
+static void stay_on_one_processor(void)
 {
 	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+TEST(citizens, one_processor_is_enough)
+{
 	uint64_t sum = 0;
 	leat_stage rows[3] = {
 		{.name = "a", .fn = pass, .queue = 1},
@@ -398,9 +406,7 @@ TEST(citizens, one_processor_is_enough)
 	leat_counts s;
 	leat_chain *c;
 
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	stay_on_one_processor();
 	c = open_chain(rows, 3, &opts);
 	leat_stats(c, &s, 1);
 	cr_assert_eq(s.workers, 1);
@@ -420,12 +426,14 @@ static pid_t start_hog(void)
 	return child;
 }
 
+#define OFTEN 100000
+
 static void push_until_shunned(void *arg, size_t i)
 {
 	uint64_t n = 0;
 
 	(void)i;
-	while (!wait_shuns(leat_now()) || n % 100000 != 0)
+	while (!wait_shuns(leat_now()) || n % OFTEN != 0)
 		check(leat_queue_push(arg, item_raw(++n)) == 0);
 	leat_queue_end(arg);
 }
@@ -438,13 +446,10 @@ TEST(citizens, others_want_the_processor)
 	struct threads t;
 	uint64_t n = 0;
 	pid_t hog[3];
-	cpu_set_t one;
 	leat_queue *q;
 	void *item;
 
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	cr_assert_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+	stay_on_one_processor();
 	EACH(i, hog)
 	hog[i] = start_hog();
 	cr_assert_eq(leat_queue_open(&q, &opts), 0);
@@ -452,7 +457,7 @@ TEST(citizens, others_want_the_processor)
 	while (leat_queue_pop(q, &item) == 0)
 		check(item == item_raw(++n));
 	threads_join(&t);
-	cr_assert(n > 0 && n % 100000 == 0);
+	cr_assert(n > 0 && n % OFTEN == 0);
 	leat_queue_close(q);
 	EACH(i, hog)
 	{

@@ -2,7 +2,6 @@
 /* Workers that have nothing left, and run the source before them. */
 #include "queues/cpus.h"
 #include "stages/chain.h"
-#include "stages/pool.h"
 #include "tests/unit/unit.h"
 
 /*

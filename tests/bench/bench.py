@@ -291,10 +291,10 @@ class Thumbnails(Row):
             return ["sh", "-c", f"seq 100 20 2080 | xargs -P{self.workers} "
                     f"-I@ vipsthumbnail {photo} -s @x@ "
                     f"-o {os.path.abspath(folder)}/@.jpg[Q=85]"]
-        if system == "pillow" and self.each:
-            return [sys.executable, os.path.join(here, "pillow.py"), photo,
-                    folder, str(self.workers),
-                    *(str(size) for size in range(100, 2081, 20))]
+        if system == "pillow":
+            return [sys.executable, os.path.join(here, "pillow.py"),
+                    "each" if self.each else "once", photo, folder,
+                    str(self.workers), *map(str, range(100, 2081, 20))]
         raise Unknown
 
     def measure(self, bench, system):

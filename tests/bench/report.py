@@ -33,6 +33,8 @@ BARS = [
     ("W8", "100 thumbnails, each", "x serial", 0.53),
     ("W8", "100 thumbnails, each", "x pillow", 1 / 3),
     ("W8", "100 thumbnails, each", "x vips", 1),
+    ("W8", "100 thumbnails, the file", "x serial", 0.53),
+    ("W8", "100 thumbnails, the file", "x pillow", 1 / 3),
     ("queue", "1 to 1 threads, 32", "median", 3),
     ("queue", "2 to 2 threads, 32", "median", 4),
     ("queue", "4 to 4 threads, 32", "median", 4),

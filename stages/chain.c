@@ -150,7 +150,7 @@ static void note_thread(leat_chain *c, const leat_worker *home, int code)
 		"the limits of memory and processes",
 		home->view.index + 1, home->stage->workers,
 		leat_strerror(code));
-	fail_note(&c->fail, &r);
+	fail_note(&c->fail, &r, true);
 }
 
 /* start_thread starts the thread of a worker, which is its home. */
@@ -345,7 +345,7 @@ void chain_halt(leat_chain *c)
 
 int chain_code(leat_chain *c)
 {
-	int rc = fail_get(&c->fail, NULL);
+	int rc = fail_end(&c->fail);
 
 	return rc < 0 ? rc : -ECANCELED;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "stages/fail.h"
@@ -28,7 +29,8 @@ const char *leat_version(void)
 
 int fail_init(struct fail *f)
 {
-	memset(&f->first, 0, sizeof(f->first));
+	memset(&f->kept, 0, sizeof(f->kept));
+	f->ended = false;
 	return -pthread_mutex_init(&f->lock, NULL);
 }
 
@@ -37,28 +39,39 @@ void fail_fini(struct fail *f)
 	pthread_mutex_destroy(&f->lock);
 }
 
-void fail_note(struct fail *f, const leat_report *r)
+void fail_note(struct fail *f, const leat_report *r, bool ends)
 {
+	uint64_t more;
+
 	pthread_mutex_lock(&f->lock);
-	if (f->first.code == 0) {
-		f->first = *r;
-		f->first.more = 0;
-	} else {
-		f->first.more++;
-	}
+	more = f->kept.code == 0 ? 0 : f->kept.more + 1;
+	if (f->kept.code == 0 || (ends && !f->ended))
+		f->kept = *r;
+	f->kept.more = more;
+	f->ended |= ends;
 	pthread_mutex_unlock(&f->lock);
 }
 
 int fail_get(struct fail *f, leat_report *r)
 {
-	leat_report first;
+	leat_report kept;
 
 	pthread_mutex_lock(&f->lock);
-	first = f->first;
+	kept = f->kept;
 	pthread_mutex_unlock(&f->lock);
 	if (r != NULL)
-		*r = first;
-	return first.code;
+		*r = kept;
+	return kept.code;
+}
+
+int fail_end(struct fail *f)
+{
+	int code;
+
+	pthread_mutex_lock(&f->lock);
+	code = f->ended ? f->kept.code : 0;
+	pthread_mutex_unlock(&f->lock);
+	return code;
 }
 
 void report_name(leat_report *r, const char *name)
@@ -66,16 +79,11 @@ void report_name(leat_report *r, const char *name)
 	snprintf(r->stage, sizeof(r->stage), "%s", name);
 }
 
-void report_vtext(leat_report *r, const char *fmt, va_list args)
-{
-	vsnprintf(r->text, sizeof(r->text), fmt, args);
-}
-
 void report_text(leat_report *r, const char *fmt, ...)
 {
 	va_list args;
 
 	va_start(args, fmt);
-	report_vtext(r, fmt, args);
+	vsnprintf(r->text, sizeof(r->text), fmt, args);
 	va_end(args);
 }

@@ -62,20 +62,22 @@ static void fill_report(const leat_worker *w, leat_report *r, int code)
 						     : leat_strerror(code));
 }
 
-void item_note_failure(leat_worker *w, int code)
+void item_note_failure(leat_worker *w, int code, bool ends)
 {
 	leat_report r;
 
 	fill_report(w, &r, code);
-	fail_note(&w->stage->chain->fail, &r);
+	fail_note(&w->stage->chain->fail, &r, ends);
 }
 
 /* fail_worker is for a failure that is no item's, but obeys the row's policy.
  */
 static void fail_worker(leat_worker *w, int code)
 {
-	item_note_failure(w, code);
-	if (w->stage->row.on_error == LEAT_STOP)
+	bool ends = w->stage->row.on_error == LEAT_STOP;
+
+	item_note_failure(w, code, ends);
+	if (ends)
 		chain_halt(w->stage->chain);
 }
 
@@ -86,11 +88,12 @@ static void fail_worker(leat_worker *w, int code)
 static enum outcome fail(leat_worker *w, void *in, int code)
 {
 	leat_chain *c = w->stage->chain;
+	bool stop = w->stage->row.on_error == LEAT_STOP;
 	leat_report r;
 	int kept = 0;
 
 	fill_report(w, &r, code);
-	fail_note(&c->fail, &r);
+	fail_note(&c->fail, &r, stop || w->thread->ended);
 	add_owned(&w->tally.failed, 1);
 	w->in = in;
 	w->odd = ODD_SHOWN;
@@ -100,7 +103,7 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 	w->odd = 0;
 	if (!(kept & LEAT_TOOK))
 		edge_free(w->stage->in, in);
-	if (w->stage->row.on_error == LEAT_STOP)
+	if (stop)
 		chain_halt(c);
 	return SETTLED;
 }
@@ -501,7 +504,7 @@ void item_flush(leat_worker *w)
 
 void flush_ended(leat_worker *w)
 {
-	item_note_failure(w, LEAT_ETHREAD);
+	item_note_failure(w, LEAT_ETHREAD, true);
 	w->odd = 0;
 	chain_halt(w->stage->chain);
 	held_cancel(w);
@@ -530,7 +533,7 @@ static void note_ended(leat_worker *w)
 
 	w->in = w;
 	w->odd = 0;
-	item_note_failure(w, LEAT_ETHREAD);
+	item_note_failure(w, LEAT_ETHREAD, true);
 	edge_free(w->stage->in, in);
 }
 

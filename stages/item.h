@@ -46,7 +46,8 @@ void item_cancel(leat_worker *w, void *in);
 /* item_flush runs row.flush. */
 void item_flush(leat_worker *w);
 
-/* item_note_failure records a failure that is no item's. */
-void item_note_failure(leat_worker *w, int code);
+/* item_note_failure records a failure that is no item's, and whether it ends
+ * the chain. */
+void item_note_failure(leat_worker *w, int code, bool ends);
 
 #endif

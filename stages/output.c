@@ -103,7 +103,7 @@ static void give_run(
 		order_give(o, w->run_pos, n, w->out, n_out, give, w) == 0)
 		return;
 	if (!w->turn && w->n_held > 0) {
-		item_note_failure(w, -ENOMEM);
+		item_note_failure(w, -ENOMEM, true);
 		chain_halt(w->stage->chain);
 	}
 	if (!w->turn)

@@ -376,19 +376,15 @@ void stage_name(const struct thread *t)
 
 static int open_state(leat_worker *w)
 {
-	const struct stage *s = w->stage;
-	leat_report r = {.row = (uint32_t)s->index};
-	int rc;
+	const leat_stage *row = &w->stage->row;
+	int rc = row->open == NULL ? 0 : row->open(&w->view.state, w);
 
-	rc = s->row.open == NULL ? 0 : s->row.open(&w->view.state, w);
 	if (rc >= 0)
 		return 0;
-	r.code = rc;
-	report_name(&r, s->row.name);
-	report_text(&r, "%s",
-		w->odd & ODD_SAID && w->said == rc ? w->text
-						   : "the row's open failed");
-	fail_note(&s->chain->fail, &r);
+	if (!(w->odd & ODD_SAID) || w->said != rc)
+		leat_error(
+			w, rc, "the row's open failed: %s", leat_strerror(rc));
+	item_note_failure(w, rc, true);
 	return rc;
 }
 
@@ -430,7 +426,7 @@ static void note_ended(leat_worker *w, const char *function)
 {
 	leat_error(w, LEAT_ETHREAD,
 		"%s ended its thread: let it return instead", function);
-	item_note_failure(w, LEAT_ETHREAD);
+	item_note_failure(w, LEAT_ETHREAD, true);
 	w->odd = 0;
 }
 

@@ -569,8 +569,8 @@ TEST(ended, the_function_that_is_shown_failed_items)
 		leat_chain *c = open_chain(rows, 2, &opts);
 
 		push_all(c);
-		cr_assert_eq(leat_wait(c), -EIO);
-		cr_assert_eq(chain_close(c), -EIO);
+		cr_assert_eq(leat_wait(c), LEAT_ETHREAD);
+		cr_assert_eq(chain_close(c), LEAT_ETHREAD);
 		cr_assert_geq(p.ends, 1);
 		another_works();
 	}

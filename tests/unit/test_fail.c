@@ -69,7 +69,7 @@ static void note(void *arg, size_t i)
 	leat_report r = {.code = -1 - (int)i, .seq = i};
 
 	for (int k = 0; k < 1000; k++)
-		fail_note(arg, &r);
+		fail_note(arg, &r, false);
 }
 
 TEST(fail, the_first_of_many_is_kept_and_the_others_are_counted)
@@ -80,11 +80,12 @@ TEST(fail, the_first_of_many_is_kept_and_the_others_are_counted)
 	cr_assert_eq(fail_init(&f), 0);
 	cr_assert_eq(fail_get(&f, &got), 0);
 	cr_assert_eq(got.code, 0);
-	fail_note(&f, &r);
+	fail_note(&f, &r, false);
 	with_threads(4, note, &f);
 	cr_assert_eq(fail_get(&f, NULL), -4711);
 	cr_assert_eq(fail_get(&f, &got), -4711);
 	cr_assert_eq(got.more, 4000);
+	cr_assert_eq(fail_end(&f), 0);
 	fail_fini(&f);
 }
 
@@ -233,4 +234,55 @@ TEST(fail, with_stop_the_first_failure_ends_the_chain)
 		cr_assert_eq(leat_wait(c), rc);
 		cr_assert_eq(chain_close(c), rc);
 	}
+}
+
+/* Fails with the code that the item says. */
+static int fail_as_told(void *in, void **out, leat_worker *w)
+{
+	(void)out;
+	(void)w;
+	return -(int)item_n(in);
+}
+
+static leat_chain *skip_then(int code)
+{
+	leat_stage rows[2] = {
+		{.name = "skips",
+			.fn = third_fails,
+			.workers = 1,
+			.on_error = LEAT_SKIP},
+		{.name = "stops", .fn = fail_as_told, .workers = 1},
+	};
+	leat_opts opts = {.free_in = item_free};
+	leat_chain *c = open_chain(rows, 2, &opts);
+
+	push_items(c, 2, 1);
+	cr_assert_eq(leat_wait(c), 0);
+	cr_assert_eq(leat_failure(c, NULL), -1002);
+	if (code != 0)
+		push_items(c, (uint64_t)code, 1);
+	return c;
+}
+
+/* A failure that ends the chain counts for more than one that was skipped. */
+TEST(fail, the_one_that_ended_the_chain_is_kept_whatever_was_skipped_before)
+{
+	leat_chain *c = skip_then(ENOSPC);
+	leat_report r;
+
+	cr_assert_eq(leat_wait(c), -ENOSPC);
+	cr_assert_eq(leat_failure(c, &r), -ENOSPC);
+	cr_assert_eq(r.row, 1);
+	cr_assert_str_eq(r.stage, "stops");
+	cr_assert_eq(r.more, 1);
+	cr_assert_eq(chain_close(c), -ENOSPC);
+}
+
+TEST(fail, a_wait_that_is_cancelled_says_so_whatever_was_skipped_before)
+{
+	leat_chain *c = skip_then(0);
+
+	leat_cancel(c);
+	cr_assert_eq(leat_wait(c), -ECANCELED);
+	cr_assert_eq(chain_close(c), -1002);
 }

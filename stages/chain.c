@@ -273,7 +273,10 @@ static int open_rows(leat_chain **c, leat_stage *rows, size_t n,
 		rc = start_workers(*c);
 	if (rc == 0)
 		return 0;
-	fail_get(&(*c)->fail, r);
+	/* Several may have failed, and another one than was noted came first
+	 * to where they meet. */
+	if (fail_get(&(*c)->fail, r) < 0)
+		rc = r->code;
 	destroy(*c);
 	*c = NULL;
 	return rc;
@@ -302,18 +305,37 @@ int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
 	return open_chain(c, rows, n, sizeof(*rows), opts, hooks, r);
 }
 
-int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
-	size_t row_size, const leat_opts *opts, size_t opts_size)
+/* check_run: a chain that is run has a source, and nobody to pull results. What
+ * else may be wrong with the table is seen when it is opened. */
+static int check_run(
+	const leat_stage *rows, size_t n, const leat_opts *opts, leat_report *r)
+{
+	if (opts->results > 0) {
+		report_text(r, "results: nobody pulls those of leat_run; use "
+			       "leat_open");
+		return -EINVAL;
+	}
+	if (rows == NULL || n == 0 || rows->name == NULL ||
+		rows->source != NULL)
+		return 0;
+	report_name(r, rows->name);
+	report_text(r, "row 0 (%s): leat_run needs a source; use leat_open",
+		rows->name);
+	return LEAT_ESOURCE;
+}
+
+static int open_sized(leat_chain **c, const leat_stage *rows, size_t n,
+	size_t row_size, const leat_opts *opts, size_t opts_size, bool run)
 {
 	leat_report r = {0};
 	leat_opts o = {0};
 	int rc = 0;
 
-	if (c == NULL)
-		return -EINVAL;
 	*c = NULL;
 	if (opts != NULL)
 		rc = sized_take(&o, sizeof(o), opts, opts_size);
+	if (rc == 0 && run)
+		rc = check_run(rows, n, &o, &r);
 	if (rc == 0)
 		rc = open_chain(
 			c, rows, n, row_size, &o, &(struct hooks){0}, &r);
@@ -323,6 +345,14 @@ int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	if (o.report != NULL)
 		*o.report = r;
 	return rc;
+}
+
+int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
+	size_t row_size, const leat_opts *opts, size_t opts_size)
+{
+	if (c == NULL)
+		return -EINVAL;
+	return open_sized(c, rows, n, row_size, opts, opts_size, false);
 }
 
 /* model: chain.pml chain_halt */
@@ -409,13 +439,7 @@ int leat_run_sized(const leat_stage *rows, size_t n, size_t row_size,
 	const leat_opts *opts, size_t opts_size)
 {
 	leat_chain *c;
-	int rc = leat_open_sized(&c, rows, n, row_size, opts, opts_size);
+	int rc = open_sized(&c, rows, n, row_size, opts, opts_size, true);
 
-	if (c == NULL)
-		return rc;
-	if (is_pushed(c)) {
-		leat_close(c);
-		return LEAT_ESOURCE;
-	}
-	return leat_close(c);
+	return rc < 0 ? rc : leat_close(c);
 }

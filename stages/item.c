@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include "stages/item.h"
 #include "stages/output.h"
 #include "stages/retry.h"
@@ -159,6 +157,7 @@ static enum outcome end_source(leat_worker *w, void *out)
 		output_discard(w, out);
 	if (w->odd & ODD_LOST)
 		fail_worker(w, -ENOMEM);
+	w->odd = 0;
 	return ENDED;
 }
 
@@ -192,7 +191,10 @@ static enum outcome settle(leat_worker *w, void *in, void *out, int rc)
 		return end_source(w, out);
 	if (rc > (LEAT_DROP | LEAT_TOOK))
 		rc = leat_error(w, LEAT_ERETURN,
-			"the function returned %d, which means nothing", rc);
+			"the function returned %d, not 0, LEAT_DROP, "
+			"LEAT_TOOK, a negative code, or, from a source, "
+			"LEAT_END",
+			rc);
 	if (rc < 0)
 		return failed(w, in, out, rc);
 	if (drop && is_new(w, in, out, rc))

@@ -144,7 +144,8 @@ int rows_take(leat_stage **rows, const void *table, size_t n, size_t row_size,
 
 	*rows = NULL;
 	if (table == NULL || n == 0 || n > LEAT_ROWS_MAX || row_size == 0)
-		REFUSE(r, LEAT_EROWS, "the table has %zu rows; 1 to %d it is",
+		REFUSE(r, LEAT_EROWS,
+			"the table has %zu rows; it must have 1 to %d",
 			table == NULL ? 0 : n, LEAT_ROWS_MAX);
 	*rows = calloc(n, sizeof(**rows));
 	if (*rows == NULL)
@@ -155,6 +156,7 @@ int rows_take(leat_stage **rows, const void *table, size_t n, size_t row_size,
 		*rows = NULL;
 		return rc;
 	}
+	*r = (leat_report){0}; /* it told of the last row */
 	rc = own_names(*rows, n, r);
 	if (rc < 0) {
 		rows_free(*rows, n);

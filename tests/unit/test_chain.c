@@ -543,11 +543,35 @@ TEST(chain, run_opens_waits_and_closes)
 TEST(chain, run_without_a_source_is_refused)
 {
 	leat_stage row = {.name = "a", .fn = pass};
+	leat_report r;
+	leat_opts opts = {.report = &r};
 
 	cr_assert_eq(leat_run(&row, 1, NULL), LEAT_ESOURCE);
+	cr_assert_eq(leat_run(&row, 1, &opts), LEAT_ESOURCE);
+	cr_assert_eq(r.code, LEAT_ESOURCE);
+	cr_assert_str_eq(r.stage, "a");
+	cr_assert_str_eq(
+		r.text, "row 0 (a): leat_run needs a source; use leat_open");
 }
 
-TEST(chain, results_nobody_pulls_do_not_hang_a_run)
+TEST(chain, run_with_results_is_refused)
+{
+	uint64_t n = 100;
+	leat_stage row = {.name = "make",
+		.source = count_down,
+		.arg = &n,
+		.free_out = item_free};
+	leat_report r;
+	leat_opts opts = {.results = 1, .report = &r};
+
+	cr_assert_eq(leat_run(&row, 1, &opts), -EINVAL);
+	cr_assert_eq(r.code, -EINVAL);
+	cr_assert_str_eq(r.text,
+		"results: nobody pulls those of leat_run; use leat_open");
+	cr_assert_eq(n, 100);
+}
+
+TEST(chain, results_nobody_pulls_do_not_hang_a_close)
 {
 	uint64_t n = 100;
 	leat_stage row = {.name = "make",
@@ -556,7 +580,7 @@ TEST(chain, results_nobody_pulls_do_not_hang_a_run)
 		.free_out = item_free};
 	leat_opts opts = {.results = 1};
 
-	cr_assert_eq(leat_run(&row, 1, &opts), 0);
+	cr_assert_eq(leat_close(open_chain(&row, 1, &opts)), 0);
 	cr_assert_eq(items_made(), 100);
 }
 

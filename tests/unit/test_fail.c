@@ -119,6 +119,8 @@ TEST(fail, the_report_names_row_item_attempt_and_text)
 	rows[0].workers = 1;
 	c = open_chain(rows, 2, &opts);
 	cr_assert_eq(r.code, 0, "cleared by open");
+	cr_assert_eq(r.row, 0);
+	cr_assert_str_eq(r.stage, "");
 	cr_assert_eq(leat_failure(c, &own), 0);
 	cr_assert_eq(own.text[0], '\0');
 	push_items(c, 0, 10);

@@ -159,16 +159,27 @@ static int last_call_is_poor(void *in, void **out, leat_worker *w)
 	return LEAT_END;
 }
 
+static int flush_nothing(leat_worker *w)
+{
+	(void)w;
+	return 0;
+}
+
 TEST(memory, an_item_lost_with_the_end_of_a_source_is_a_failure)
 {
-	leat_stage row = {.name = "a",
-		.source = last_call_is_poor,
-		.free_out = item_free,
-		.retries = 1};
-	leat_opts opts = {.results = 1};
+	for (uint32_t policy = 0; policy < 2; policy++) {
+		leat_stage row = {.name = "a",
+			.source = last_call_is_poor,
+			.flush = flush_nothing,
+			.free_out = item_free,
+			.on_error = policy,
+			.retries = 1};
+		leat_opts opts = {.results = 1, .report = &unit_report};
 
-	cr_assert_eq(leat_run(&row, 1, &opts), -ENOMEM);
-	cr_assert_eq(items_alive(), 0);
+		cr_assert_eq(chain_close(open_chain(&row, 1, &opts)), -ENOMEM);
+		cr_assert_eq(unit_report.more, 0);
+		cr_assert_eq(items_alive(), 0);
+	}
 }
 
 /* Ordered: outputs that are early need memory to be laid down. */

@@ -38,13 +38,15 @@ static bool is_pushed(const leat_chain *c)
 }
 
 /* An ordered row needs its window only if its workers, or its retries, could
- * change the order, and if somebody is there to see it. */
+ * change the order, and if somebody is there to see it: who takes what it
+ * makes, or its own flush. */
 static bool needs_order(const leat_chain *c, size_t i)
 {
 	const struct stage *s = &c->stage[i];
 
 	return s->row.flags & LEAT_ORDERED && !stage_is_source(s) &&
-	       (s->workers > 1 || s->row.retries > 0) && !s->sink;
+	       (s->workers > 1 || s->row.retries > 0) &&
+	       (!s->sink || s->row.flush != NULL);
 }
 
 static int open_input(leat_chain *c, size_t i)

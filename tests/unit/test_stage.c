@@ -348,6 +348,53 @@ TEST(stage, ordered_workers_flush_by_index_behind_all_items)
 	}
 }
 
+/* An ordered sink's worker is in the middle of an item. */
+struct sink {
+	uint64_t items, flushed;
+};
+
+static int take_long(void *in, void **out, leat_worker *w)
+{
+	struct sink *s = leat_arg(w);
+	uint64_t until = leat_after(20 * LEAT_MS);
+
+	(void)in;
+	(void)out;
+	while (load_relaxed(&s->flushed) == 0 && leat_now() < until)
+		sched_yield();
+	count_up(&s->items);
+	return LEAT_DROP;
+}
+
+static int flush_in_turn(leat_worker *w)
+{
+	struct sink *s = leat_arg(w);
+
+	check(load_relaxed(&s->items) == 3);
+	check(load_relaxed(&s->flushed) == leat_index(w));
+	count_up(&s->flushed);
+	return 0;
+}
+
+TEST(stage, an_ordered_sink_flushes_by_index_behind_all_items)
+{
+	for (uint32_t retries = 0; retries < 2; retries++) {
+		struct sink s = {0};
+		leat_chain *c = single((leat_stage){.name = "a",
+					       .fn = take_long,
+					       .flush = flush_in_turn,
+					       .arg = &s,
+					       .workers = 4,
+					       .retries = retries,
+					       .flags = LEAT_ORDERED},
+			0);
+
+		push_items(c, 0, 3);
+		cr_assert_eq(chain_close(c), 0);
+		cr_assert_eq(s.flushed, 4);
+	}
+}
+
 static int fail_flush(leat_worker *w)
 {
 	leat_emit(w, item_make(3));

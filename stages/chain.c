@@ -397,6 +397,7 @@ void leat_stop(leat_chain *c)
 {
 	fetch_or(&c->over, OVER_STOPPED);
 	leat_end(c);
+	park_signal_all(&c->resting);
 }
 
 int leat_failure(leat_chain *c, leat_report *report)

@@ -55,7 +55,7 @@ struct leat_chain {
 	_Alignas(LINE) uint64_t over; /* enum over */
 	uint64_t puller;
 	struct fail fail;
-	/* Workers that wait to retry, or threads in leat_wait. */
+	/* Workers that wait to retry; threads in leat_wait. */
 	_Alignas(LINE) struct park resting;
 	_Alignas(LINE) struct bell passed;
 	_Alignas(LINE) struct crew crew;

@@ -3,14 +3,23 @@
 #include "stages/output.h"
 #include "stages/retry.h"
 
+/* gives_up: what has failed is not tried again. A source is not called again
+ * once the chain is stopping. */
+static bool gives_up(const leat_worker *w)
+{
+	const leat_chain *c = w->stage->chain;
+
+	return stage_is_source(w->stage) ? chain_stopping(c) : chain_halted(c);
+}
+
 void worker_rest(leat_worker *w, uint64_t deadline)
 {
 	leat_chain *c = w->stage->chain;
 	uint64_t from = leat_now();
 
-	while (!chain_halted(c) && leat_now() < deadline) {
+	while (!gives_up(w) && leat_now() < deadline) {
 		park_announce(&c->resting);
-		if (chain_halted(c))
+		if (gives_up(w))
 			park_retract(&c->resting);
 		else
 			park_wait(&c->resting, deadline);
@@ -37,7 +46,7 @@ enum outcome retry_in_place(
 
 	for (; outcome == AGAIN; count++) {
 		worker_rest(w, backoff(&w->stage->row, count));
-		if (chain_halted(w->stage->chain)) {
+		if (gives_up(w)) {
 			item_cancel(w, in);
 			return SETTLED;
 		}

@@ -32,7 +32,8 @@ void held_ended(leat_worker *w);
 /* held_cancel frees all that is held. */
 void held_cancel(leat_worker *w);
 
-/* worker_rest sleeps until the deadline, or until the chain is halted. */
+/* worker_rest sleeps until the deadline, or until the chain is halted; a
+ * source's, until it is stopped. */
 void worker_rest(leat_worker *w, uint64_t deadline);
 
 #endif

@@ -10,7 +10,6 @@
 #ifndef LEAT_CHAIN_INTERNAL_H
 #define LEAT_CHAIN_INTERNAL_H
 
-#include <pthread.h>
 #include <leat/chain.h>
 #include "queues/queue.h"
 #include "stages/edge.h"
@@ -86,11 +85,6 @@ static inline bool chain_halted(const leat_chain *c)
 static inline bool chain_stopping(const leat_chain *c)
 {
 	return unlikely(load_relaxed(&c->over) != 0);
-}
-
-static inline uint64_t thread_id(void)
-{
-	return (uint64_t)(uintptr_t)pthread_self();
 }
 
 /* know_taker remembers whether it is always the same thread that takes: see

@@ -2,7 +2,11 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include "queues/atomic.h"
 #include "stages/pool.h"
+
+static uint64_t threads; /* that have a number */
+static _Thread_local uint64_t id;
 
 int pool_init(struct pool *p, size_t n)
 {
@@ -106,4 +110,11 @@ int pool_arrive(struct pool *p, int code)
 	open = p->open;
 	pthread_mutex_unlock(&p->lock);
 	return open == 1 ? 0 : -ECANCELED;
+}
+
+uint64_t thread_id(void)
+{
+	if (unlikely(id == 0))
+		id = fetch_add(&threads, 1) + 1;
+	return id;
 }

@@ -45,4 +45,8 @@ int pool_release(struct pool *p, int code);
 /* pool_arrive waits at the gate; it returns 0 to pass, else to turn back. */
 int pool_arrive(struct pool *p, int code);
 
+/* thread_id is the calling thread's own number, not 0. Unlike pthread_self's,
+ * no later thread gets it. */
+uint64_t thread_id(void);
+
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What callers from outside do with a running chain: push, pull, wait. */
 #include <errno.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include "stages/chain.h"
 
 /* How often a caller that is blocked looks whether it is in its own way: at
@@ -17,6 +15,7 @@ struct waiter {
 	uint64_t deadline;
 	uint64_t stuck_since; /* 0: the chain was not when it looked last */
 	uint64_t look;	      /* nanoseconds before its next look */
+	bool pushes;	      /* waits for room */
 };
 
 static bool is_own_worker(const leat_chain *c)
@@ -33,15 +32,33 @@ static leat_queue *results(leat_chain *c)
 	return e->n > 0 ? e->queue[0] : NULL;
 }
 
+/* has_room: a stage may go on handing on to the next one. */
+static bool has_room(const struct edge *e)
+{
+	for (uint32_t i = 0; i < e->n; i++)
+		if (!ring_writable(&e->queue[i]->ring))
+			return false;
+	return true;
+}
+
 /*
  * is_stuck: the results are full, and a worker sleeps until they are less so. A
  * worker that could go on sleeps on until there is more room: it is woken. That
- * they are full is not enough, as everything may be in them.
+ * they are full is not enough, as everything may be in them. Nor is it enough
+ * for who waits for room, which other stages make for as long as they have some
+ * themselves.
  */
-static bool is_stuck(leat_queue *q)
+static bool is_stuck(leat_chain *c, leat_queue *q, bool pushes)
 {
 	queue_chain_room(q);
-	return !ring_writable(&q->ring) && park_busy(&q->not_full);
+	if (ring_writable(&q->ring) || !park_busy(&q->not_full))
+		return false;
+	if (!pushes)
+		return true;
+	for (size_t i = 1; i < c->n; i++)
+		if (has_room(&c->edge[i]))
+			return false;
+	return true;
 }
 
 /* in_own_way: the chain is stuck, and nobody but the caller pulls, so a caller
@@ -53,7 +70,7 @@ static bool in_own_way(leat_chain *c, struct waiter *w)
 
 	if (q == NULL || (puller != 0 && puller != thread_id()))
 		return false;
-	if (!is_stuck(q)) {
+	if (!is_stuck(c, q, w->pushes)) {
 		w->stuck_since = 0;
 		return false;
 	}
@@ -82,7 +99,7 @@ static uint64_t look_at(leat_chain *c, struct waiter *w)
 static int push_some(leat_chain *c, leat_queue *q, void *const *items, size_t n,
 	size_t *pushed, uint64_t deadline)
 {
-	struct waiter waiter = {.deadline = deadline};
+	struct waiter waiter = {.deadline = deadline, .pushes = true};
 	struct wait w = {0};
 	size_t done;
 	int rc;

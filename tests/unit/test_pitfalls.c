@@ -167,6 +167,73 @@ TEST(pitfalls, one_thread_that_feeds_and_drains_wrongly_is_told)
 	cr_assert_eq(chain_close(c), 0);
 }
 
+/* pass_slowly is what everything waits for. */
+static int pass_slowly(void *in, void **out, leat_worker *w)
+{
+	(void)w;
+	rest(10 * LEAT_MS);
+	*out = in;
+	return 0;
+}
+
+static uint64_t key_of_all(const void *item, void *arg)
+{
+	(void)item;
+	(void)arg;
+	return 0;
+}
+
+/* Though the results are full, there is much room before the last stage. */
+TEST(pitfalls, one_thread_may_feed_as_long_as_a_stage_goes_on)
+{
+	leat_stage rows[2] = {
+		{.name = "slow", .fn = pass_slowly, .workers = 1, .queue = 1},
+		{.name = "last", .fn = pass, .key = key_of_all, .workers = 1},
+	};
+	leat_opts opts = {.free_in = item_free, .results = 1};
+	leat_chain *c = open_chain(rows, 2, &opts);
+	void *item;
+
+	push_items(c, 0, 1);
+	cr_assert_eq(leat_pull(c, &item), 0);
+	item_free(item);
+	push_items(c, 1, 20);
+	cr_assert_eq(chain_close(c), 0);
+}
+
+/* As long as another thread may pull, even if it has the name of one that did
+ * and has ended. */
+static void pull_one(void *chain, size_t i)
+{
+	void *item;
+
+	(void)i;
+	check(leat_pull(chain, &item) == 0);
+	item_free(item);
+}
+
+static void push_many(void *chain, size_t i)
+{
+	for (i = 0; i < 200; i++)
+		check(leat_push(chain, item_make(i)) == 0);
+}
+
+TEST(pitfalls, a_thread_that_only_feeds_is_not_taken_for_one_that_has_pulled)
+{
+	leat_chain *c = narrow(2);
+	struct threads feeder;
+
+	push_items(c, 0, 1);
+	with_threads(1, pull_one, c);
+	threads_start(&feeder, 1, push_many, c);
+	await_parked(&c->edge[0].queue[0]->not_full, 1);
+	rest(20 * LEAT_MS);
+	for (int i = 0; i < 200; i++)
+		pull_one(c, 0);
+	threads_join(&feeder);
+	cr_assert_eq(chain_close(c), 0);
+}
+
 /* Also where a worker sleeps though there is room, until there is more. */
 TEST(pitfalls, one_thread_that_drains_too_little_is_told)
 {

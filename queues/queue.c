@@ -5,6 +5,9 @@
 #include "queues/queue.h"
 #include "queues/sized.h"
 
+/* How long a producer sleeps before any place will do. */
+#define TICK (10 * LEAT_MS)
+
 /* A consumer may take positions below the limit: the order's credit. */
 static uint64_t limit(const leat_queue *q)
 {
@@ -53,10 +56,23 @@ static int await_items(leat_queue *q, struct wait *w)
 
 int queue_await_room(leat_queue *q, struct wait *w)
 {
+	uint64_t deadline = w->deadline;
+	uint64_t tick;
+	int rc;
+
 	if (wait_awake(w, &q->patient_in, ready_to_put, q))
 		return 0;
+	tick = leat_after(TICK);
 	set_wake_at(q, q->ring.capacity / 4);
-	return wait_asleep(w, &q->not_full, ready_to_put, q);
+	w->deadline = tick < deadline ? tick : deadline;
+	rc = wait_asleep(w, &q->not_full, ready_to_put, q);
+	w->deadline = deadline;
+	if (rc != -ETIMEDOUT || tick >= deadline)
+		return rc;
+	fetch_add(&q->pressed, 1);
+	rc = wait_asleep(w, &q->not_full, ready_to_put, q);
+	fetch_add(&q->pressed, UINT64_MAX);
+	return rc;
 }
 
 int queue_await_plenty(leat_queue *q, struct wait *w)
@@ -100,6 +116,13 @@ static void pushed_some(leat_queue *q)
 		park_post(&q->not_empty);
 }
 
+/* is_worth_a_wake: to a producer that sleeps. */
+static bool is_worth_a_wake(const leat_queue *q)
+{
+	return load_acquire(&q->ring.head) >= load_relaxed(&q->wake_at) ||
+	       load_relaxed(&q->pressed) > 0;
+}
+
 /*
  * popped_some: the head may reach the end under a consumer that has seen an
  * item it did not get: hence the look at the consumers too.
@@ -110,8 +133,7 @@ static void popped_some(leat_queue *q)
 	perturb();
 	if (likely(park_quiet(&q->not_full) && park_quiet(&q->not_empty)))
 		return;
-	if (park_look(&q->not_full, &q->ring.calm_out) &&
-		load_acquire(&q->ring.head) >= load_relaxed(&q->wake_at))
+	if (park_look(&q->not_full, &q->ring.calm_out) && is_worth_a_wake(q))
 		park_post(&q->not_full);
 	if (park_busy(&q->not_empty) && ring_drained(&q->ring))
 		park_post_all(&q->not_empty);
@@ -123,6 +145,15 @@ static int over(leat_queue *q, int rc)
 {
 	fence_full();
 	return load_relaxed(&q->cancelled) ? -ECANCELED : rc;
+}
+
+/* note_full: consumers sample how many there are, but this they may miss. */
+static void note_full(leat_queue *q)
+{
+	uint64_t capacity = q->ring.capacity;
+
+	if (load_relaxed(&q->ring.high) < capacity)
+		store_relaxed(&q->ring.high, capacity);
 }
 
 /* put_some pushes what fits at once. */

@@ -31,6 +31,9 @@ struct leat_queue {
 	 */
 	_Alignas(LINE) struct park not_full;
 	uint64_t wake_at;
+	/* Those that have slept for long: consumers seem to be slow, or to
+	 * have stopped, and any place will do. */
+	uint64_t pressed;
 	/* Consumers and producers that yield for a while. */
 	_Alignas(LINE) uint64_t patient_out;
 	uint64_t patient_in;

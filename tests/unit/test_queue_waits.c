@@ -132,6 +132,22 @@ TEST(queue_waits, consumers_parked_at_the_end_get_what_is_left_then_the_end)
 	all_return(&w, LEAT_END);
 }
 
+/* A place is a place: nobody need take a quarter of the queue. */
+TEST(queue_waits, a_parked_producer_gets_the_only_place)
+{
+	for (size_t n = 1; n < 4; n++) {
+		struct waiters w = {.q = open_queue(100)};
+		void *item;
+
+		park_producers(&w, n);
+		for (size_t i = 1; i <= n; i++) {
+			cr_assert_eq(leat_queue_pop(w.q, &item), 0);
+			await_at_least(&w.back, i);
+		}
+		all_return(&w, 0);
+	}
+}
+
 /* Wakes: one for one item, none lost. */
 
 /* status_of scans what the kernel says of a thread; false if it does not. */

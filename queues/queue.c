@@ -41,10 +41,8 @@ static bool ready_to_put(void *queue)
 /* model: queue.pml no_room */
 static void set_wake_at(leat_queue *q, uint64_t places)
 {
-	uint64_t capacity = q->ring.capacity;
-
-	store_relaxed(&q->wake_at, ring_tail(&q->ring) - capacity + places);
-	store_relaxed(&q->ring.high, capacity);
+	store_relaxed(
+		&q->wake_at, ring_tail(&q->ring) - q->ring.capacity + places);
 }
 
 static int await_items(leat_queue *q, struct wait *w)
@@ -166,8 +164,10 @@ static int put_some(leat_queue *q, void *const *items, size_t n, size_t *done)
 	k = ring_push(&q->ring, items, n);
 	if (k == RING_OVER)
 		return over(q, -EPIPE);
-	if (k == 0)
+	if (k == 0) {
+		note_full(q);
 		return -EAGAIN;
+	}
 	pushed_some(q);
 	*done += k;
 	return 0;

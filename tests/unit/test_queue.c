@@ -469,6 +469,23 @@ TEST(queue, stats_count_what_went_in_and_out)
 	}
 }
 
+TEST(queue, high_water_is_exact_once_a_try_found_it_full)
+{
+	leat_queue *q = open_as(0, 10);
+	void *item;
+
+	for (int i = 0; i < 300; i++) {
+		cr_assert_eq(leat_queue_push(q, NULL), 0);
+		cr_assert_eq(leat_queue_pop(q, &item), 0);
+	}
+	while (leat_queue_trypush(q, NULL) == 0)
+		;
+	while (leat_queue_trypop(q, &item) == 0)
+		;
+	cr_assert_eq(counts_of(q).high_water, 10);
+	leat_queue_close(q);
+}
+
 TEST(queue, high_water_is_exact_once_a_push_found_it_full)
 {
 	leat_queue *q = open_as(0, 100);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <leat/error.h>
 #include "queues/park.h"
+#include "queues/wait.h"
 
 #define WAITER	  (UINT64_C(1) << 32)
 #define TOKEN	  UINT64_C(1)
@@ -41,12 +42,10 @@ void park_open(void)
  * long. */
 void fence_all(void)
 {
-	const struct timespec ms = {.tv_nsec = LEAT_MS};
-
 	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED))
 		return;
 	store_relaxed(&may_fence_all, 0);
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &ms, NULL);
+	wait_pause(leat_after(LEAT_MS));
 }
 
 /* The lower half of the word, tokens or rings, is what the kernel looks at. */

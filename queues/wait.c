@@ -75,7 +75,7 @@ static NO_INLINE void yielded_long(uint64_t now, uint64_t gone)
 	uint64_t used, had;
 
 	gone += fetch_add(&gone_since, gone);
-	if (passed < SINCE_MIN || !cas(&looked_at, &before, now))
+	if (now < before + SINCE_MIN || !cas(&looked_at, &before, now))
 		return;
 	used = read_clock(CLOCK_PROCESS_CPUTIME_ID);
 	had = used - load_relaxed(&used_then);

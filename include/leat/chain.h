@@ -40,7 +40,8 @@
  *
  *	while ((item = next()) != NULL) {
  *		while ((rc = leat_trypush(c, item)) == -EAGAIN)
- *			if (leat_pull(c, &result) == 0)
+ *			if (leat_pull_until(c, &result,
+ *				    leat_after(LEAT_MS)) == 0)
  *				use(result);
  *		...
  *	}
@@ -48,6 +49,11 @@
  *	while (leat_pull(c, &result) == 0)
  *		use(result);
  *	rc = leat_close(c);
+ *
+ * The pull in the loop has a deadline, as maybe nothing comes of any item that
+ * is in the chain: rows may drop items, join them, or keep them until flush.
+ * Without it the thread would wait for ever for what it is yet to push. After
+ * leat_end a pull may wait, since LEAT_END comes in the end.
  *
  * Threads: every worker has a thread, named after its row. Where waking it
  * would cost more than the work, a function may run on the thread of another

@@ -136,6 +136,48 @@ TEST(pitfalls, one_thread_may_feed_and_drain_with_trypush)
 	cr_assert_eq(chain_close(c), 0);
 }
 
+static int add_and_drop(void *in, void **out, leat_worker *w)
+{
+	add(in, out, w);
+	return LEAT_DROP;
+}
+
+static int emit_sum(leat_worker *w)
+{
+	leat_emit(w, item_make(*(uint64_t *)leat_arg(w)));
+	return 0;
+}
+
+/* Nothing comes of what is in the chain, until its end. */
+TEST(pitfalls, one_thread_may_feed_and_drain_what_keeps_all)
+{
+	uint64_t sum = 0;
+	leat_stage row = {.name = "sum",
+		.fn = add_and_drop,
+		.arg = &sum,
+		.workers = 1,
+		.queue = 2,
+		.flush = emit_sum};
+	leat_chain *c = single(row, 1);
+	void *item, *result;
+	int rc;
+
+	for (uint64_t i = 0; i < 200; i++) {
+		item = item_make(i);
+		while ((rc = leat_trypush(c, item)) == -EAGAIN)
+			cr_assert_eq(leat_pull_until(
+					     c, &result, leat_after(LEAT_MS)),
+				-ETIMEDOUT);
+		cr_assert_eq(rc, 0);
+	}
+	leat_end(c);
+	cr_assert_eq(leat_pull(c, &result), 0);
+	cr_assert_eq(item_n(result), 199 * 100);
+	item_free(result);
+	cr_assert_eq(leat_pull(c, &result), LEAT_END);
+	cr_assert_eq(chain_close(c), 0);
+}
+
 /* Wrongly done, it is told, not hung; and the chain is still good. */
 static uint64_t push_until_told(leat_chain *c, uint64_t i)
 {

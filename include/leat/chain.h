@@ -23,10 +23,12 @@
  *	leat_pull returned 0	the caller
  *	cancel, failure		the chain frees every item exactly once
  *
- * Destructors: row.free_out frees what the row makes. NULL inherits from the
- * row before, and opts.free_in from nobody; leat_keep says that this row's
- * items need no freeing. They are never called with NULL. They run on worker
- * threads and on the thread that closes the chain, several at a time.
+ * Destructors: row.free_out frees what the row makes. NULL: the destructor of
+ * the row before, for the first row opts.free_in; if that is NULL too, nothing
+ * is freed. So a row that makes another kind of item than it takes must set its
+ * own one; leat_keep says that its items need no freeing. Destructors are never
+ * called with NULL. They run on worker threads and on the thread that closes
+ * the chain, several at a time.
  *
  * Order: a row with several workers hands on in any order, unless it says
  * LEAT_ORDERED: then in the order in which it took. A chain is in order from
@@ -60,8 +62,11 @@
  * row instead: its worker, state and order are the same, and no two threads
  * run one worker at a time, but thread-local variables are not the worker's.
  *
- * Processes: after fork, only the parent may use a chain. The library has no
- * globals, no exit handlers and no signals; its workers block all signals.
+ * Processes: after fork, only the parent may use a chain. Chains share nothing,
+ * and there is nothing to set up before the first one or to free after the
+ * last: for the process as a whole the library only notes how many processors
+ * it may use, how long yields take, and whether membarrier(2) works. It has no
+ * exit handlers and no signals; its workers block all signals.
  *
  * Unloading: a program that loads the library with dlopen closes every chain,
  * fan and queue before dlclose; leat_close leaves no thread behind. If one is
@@ -134,16 +139,21 @@ enum leat_return {
 
 /* Flags of a row. */
 enum leat_flag {
-	/* Hand on in the order taken. What is finished out of turn waits: as
-	 * many positions as the queue has, 64 or four for each worker,
-	 * whichever is most, rounded up to a power of two. */
+	/* Hand on in the order taken. The row's functions run at the same
+	 * time and out of turn all the same: only what they hand on is put in
+	 * order. Of a sink, which hands on nothing, only the flushes are in
+	 * order: one that must see the items in order has one worker, and no
+	 * retries. What is finished out of turn waits: as many positions as
+	 * the queue has, 64 or four for each worker, whichever is most,
+	 * rounded up to a power of two. */
 	LEAT_ORDERED = 1
 };
 
-/* What a failed item does to the chain, after its retries. */
+/* What a failed item does to the chain, after its retries. Either way it is
+ * shown to opts.failed. */
 enum leat_policy {
 	LEAT_STOP = 0, /* the chain fails: it frees everything and ends */
-	LEAT_SKIP = 1  /* the item is shown to opts.failed; the chain goes on */
+	LEAT_SKIP = 1  /* the chain goes on */
 };
 
 /*
@@ -156,7 +166,8 @@ typedef struct leat_stage {
 	leat_fn fn;	  /* required, but for a row that is a source */
 	leat_fn source;	  /* first row only, instead of fn: called with
 			   * in == NULL until it returns LEAT_END, by each
-			   * worker of the row */
+			   * worker of the row. With LEAT_SKIP also after it
+			   * has failed: to give up it returns LEAT_END */
 	void *arg;	  /* what leat_arg returns */
 	void (*free_out)(void *item); /* frees what this row makes */
 	/*
@@ -177,15 +188,17 @@ typedef struct leat_stage {
 	 * key partitions the row: items with equal keys go to the same
 	 * worker, for the whole run, and are handled in order. It gets an
 	 * item and row.arg, runs on the thread that hands the item to this
-	 * row, and must not change the item. Each worker then has a queue of
-	 * its own, of `queue` / `workers` places, rounded up. Not for sources,
-	 * nor together with LEAT_ORDERED.
+	 * row, with retries once more on the row's own worker, and must not
+	 * change the item. Each worker then has a queue of its own, of `queue`
+	 * / `workers` places, rounded up. Not for sources, nor together with
+	 * LEAT_ORDERED.
 	 */
 	uint64_t (*key)(const void *item, void *arg);
 	uint32_t workers;    /* 0: one per processor that this process may use
 			      * (affinity and cgroup); for a source 1 */
-	uint32_t queue;	     /* items that may wait for this row; 0: 1024.
-			      * A source has no queue */
+	uint32_t queue;	     /* items that may wait for this row, at most
+			      * LEAT_QUEUE_MAX; 0: 1024. A source has no
+			      * queue */
 	uint32_t flags;	     /* LEAT_ORDERED */
 	uint32_t on_error;   /* LEAT_STOP or LEAT_SKIP */
 	uint32_t retries;    /* further attempts after a failure */
@@ -202,10 +215,10 @@ typedef struct leat_report {
 	int code;	  /* 0: nothing failed */
 	uint32_t row;	  /* index in the table */
 	char stage[32];	  /* the row's name, shortened if need be */
-	uint64_t seq;	  /* the item's place in the row's input */
+	uint64_t seq;	  /* the item's place in the row's input: leat_seq */
 	uint32_t attempt; /* 0 for the first */
 	uint32_t reserved;
-	uint64_t more;	/* failures that came after this one */
+	uint64_t more;	/* how many other failures there were */
 	char text[184]; /* a sentence, from leat_error or the library */
 } leat_report;
 
@@ -214,18 +227,22 @@ typedef struct leat_opts {
 	void (*free_in)(void *item); /* frees pushed items */
 	/*
 	 * results > 0: what the last row makes waits for leat_pull, this many
-	 * at most. 0: the last row is the sink.
+	 * at most, and no more than LEAT_QUEUE_MAX. 0: the last row is the
+	 * sink.
 	 */
 	uint64_t results;
 	/*
 	 * failed is shown every item that failed for good (the dead letters),
-	 * on the worker's thread, several at a time. It returns LEAT_TOOK to
-	 * keep the item, else 0, and the chain frees it.
+	 * with LEAT_SKIP and with LEAT_STOP, on the worker's thread, several
+	 * at a time. item is NULL when a source failed, and when the item had
+	 * been passed on before. It returns LEAT_TOOK to keep the item, else
+	 * 0, and the chain frees it.
 	 */
 	int (*failed)(void *item, const leat_report *report, void *arg);
 	void *failed_arg;
-	leat_report *report; /* gets the first failure from leat_open,
-			      * leat_run and leat_close; cleared by leat_open */
+	leat_report *report; /* gets the failure from leat_open, leat_run and
+			      * leat_close; cleared by leat_open. It must stay
+			      * valid until leat_close has returned */
 	uint64_t stack;	     /* bytes of a worker's stack; 0: the system's */
 } leat_opts;
 
@@ -235,8 +252,9 @@ typedef struct leat_opts {
  * may be NULL. Returns 0; a code of <leat/error.h> for a bad table, with a
  * text in opts.report that names the row and the field; what a row's open
  * returned; -E2BIG when the table or opts come from a newer header and use
- * what this library lacks; -ENOMEM; -EAGAIN when a thread cannot be made.
- * On failure *c is NULL.
+ * what this library lacks; -ENOMEM; -EAGAIN when a thread cannot be made;
+ * -EINVAL when opts.stack is too small for one, or c is NULL. On failure *c is
+ * NULL.
  */
 LEAT_API int leat_open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	size_t row_size, const leat_opts *opts, size_t opts_size);
@@ -249,8 +267,9 @@ static inline int leat_open(
 
 /*
  * leat_run opens a chain that has a source, waits until it is through, and
- * closes it. Returns as leat_open and leat_close do; LEAT_ESOURCE for a chain
- * without a source.
+ * closes it. Returns as leat_open and leat_close do. Before it opens anything
+ * it refuses a chain without a source, LEAT_ESOURCE, and opts.results, which
+ * nobody could pull, -EINVAL.
  */
 LEAT_API int leat_run_sized(const leat_stage *rows, size_t n, size_t row_size,
 	const leat_opts *opts, size_t opts_size);
@@ -289,6 +308,7 @@ LEAT_API int leat_pushn(
 /*
  * leat_end says that no more items are pushed. The chain finishes what it
  * has. It does not block; repeating it is harmless; any thread may call it.
+ * With a source it does nothing: leat_stop ends that one early.
  */
 LEAT_API void leat_end(leat_chain *c);
 
@@ -316,9 +336,9 @@ LEAT_API int leat_pulln(leat_chain *c, void **items, size_t max, size_t *n);
  * leat_wait waits until all that was pushed before the call has left the
  * chain: through the sink, or into the results. A chain with a source has
  * then come to its end. Rows with a flush keep what they hold until the end of
- * input. Returns 0; the first failure's code once that has ended the chain;
- * -ECANCELED after leat_cancel; -EDEADLK as leat_push does. Skipped items do
- * not count as failures here, but for leat_close. The chain remains usable.
+ * input. Returns 0; the code of the failure that has ended the chain;
+ * -ECANCELED when it was cancelled; -EDEADLK as leat_push does. What was
+ * skipped is no failure here, but for leat_close. The chain remains usable.
  */
 LEAT_API int leat_wait(leat_chain *c);
 
@@ -341,18 +361,19 @@ LEAT_API void leat_cancel(leat_chain *c);
 
 /*
  * leat_close ends the input, waits until everything is finished, joins the
- * workers and frees the chain; results not pulled are freed. Returns the first
- * failure's code; -ECANCELED after leat_cancel; else 0. From a worker of the
- * chain it does nothing but return -EDEADLK: call leat_cancel or leat_stop
- * there. No other thread may be in a call on the chain, or make one. NULL is
- * fine.
+ * workers and frees the chain; results not pulled are freed. With a source it
+ * waits until that has ended: to end it early call leat_stop first. Returns the
+ * code of the failure that leat_failure shows; -ECANCELED after leat_cancel;
+ * else 0. From a worker of the chain it does nothing but return -EDEADLK: call
+ * leat_cancel or leat_stop there. No other thread may be in a call on the
+ * chain, or make one. NULL is fine.
  */
 LEAT_API int leat_close(leat_chain *c);
 
 /*
- * leat_failure copies the first failure of the chain to *report and returns
- * its code; 0, with a report of zeroes, when nothing has failed. With
- * LEAT_SKIP it is the first item skipped. Any thread may call it.
+ * leat_failure copies a failure to *report and returns its code: the one that
+ * has ended the chain (LEAT_STOP), else the first one that was skipped. 0, with
+ * a report of zeroes, when nothing has failed. Any thread may call it.
  */
 LEAT_API int leat_failure(leat_chain *c, leat_report *report);
 
@@ -379,8 +400,9 @@ typedef struct leat_counts {
 	uint64_t high_water; /* most seen waiting; see leat_queue_counts */
 	uint64_t capacity;   /* items that may wait */
 	uint64_t busy_ns;    /* time in the functions, all workers */
-	uint64_t blocked_in_ns;	 /* time asleep for want of items */
-	uint64_t blocked_out_ns; /* time asleep for want of room */
+	/* Time that workers waited, awake or asleep: */
+	uint64_t blocked_in_ns;	 /* for items, or to try one again */
+	uint64_t blocked_out_ns; /* for room */
 } leat_counts;
 
 /*
@@ -437,7 +459,8 @@ LEAT_INLINE uint32_t leat_index(const leat_worker *w) /* 0 to workers - 1 */
 }
 
 /* leat_seq: the item's place in the row's input, from 0; in a keyed row, in
- * its worker's input; for a source, the number of items its worker made. */
+ * its worker's input; for a source, how many earlier calls by its worker did
+ * not end it, failed ones too; all attempts at one item are one call. */
 LEAT_INLINE uint64_t leat_seq(const leat_worker *w)
 {
 	return LEAT_VIEW(w)->seq;

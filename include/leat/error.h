@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Codes: every function of leat that can fail returns 0 or a negative code.
+ * Codes: every function of leat that can fail returns 0 or a negative code; or
+ * LEAT_END, which is positive and no failure, where pops, pulls, leat_next and
+ * leat_each have come to the end of what they give.
+ *
  * A code is a negative errno value or one of the library's own, below. Own
  * codes lie far below any errno, so the two never meet, and an application
  * may use any other negative value for its own stage functions.
@@ -51,8 +54,9 @@ enum leat_error_code {
 
 /*
  * leat_strerror returns a text for a code of the library or a negative errno;
- * "unknown error" for any other. The text is constant and needs no freeing.
- * Any thread may call it at any time.
+ * "unknown error" for any other, and for LEAT_END. The text is constant and
+ * needs no freeing. Any thread may call it at any time. opts.report says more
+ * about why a chain failed: which row, which field or item.
  */
 LEAT_API const char *leat_strerror(int code);
 

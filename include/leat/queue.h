@@ -56,9 +56,9 @@ typedef struct leat_queue_opts {
 	/*
 	 * Producers: 0, any number of threads push, and the first call of
 	 * leat_queue_end ends the input. n >= 1: n producers push, each calls
-	 * leat_queue_end once, and the n-th call ends the input. 1 promises
-	 * that pushes and end never run at the same time as each other,
-	 * which makes them faster.
+	 * leat_queue_end exactly once, and the n-th call ends the input. 1
+	 * promises that pushes and end never run at the same time as each
+	 * other, which makes them faster.
 	 */
 	uint32_t producers;
 	/*
@@ -154,9 +154,11 @@ LEAT_API int leat_queue_popn(
 
 /*
  * leat_queue_end says that this producer pushes no more (opts.producers says
- * how many must say so). Afterwards pushes return -EPIPE, pops drain the
- * queue and then return LEAT_END; every blocked caller is woken. Calling it
- * again is harmless. It does not block.
+ * how many must say so). The last one's call ends the input: from then on
+ * pushes return -EPIPE, pops drain the queue and then return LEAT_END, and
+ * every blocked caller is woken. Each call counts, so until then a producer
+ * calls it exactly once; once the input has ended, calling it again is
+ * harmless. It does not block.
  */
 LEAT_API void leat_queue_end(leat_queue *q);
 

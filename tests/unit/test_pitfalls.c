@@ -689,7 +689,7 @@ TEST(pitfalls, idle_workers_use_no_processor)
 	cr_assert_eq(chain_close(c), 0);
 }
 
-/* Chains know nothing of each other: there are no globals. */
+/* Chains know nothing of each other: they share nothing. */
 
 static void independent(void *arg, size_t i)
 {

@@ -67,20 +67,17 @@ static int by_fan(grid temperature, int step)
 		.in_size = sizeof(struct cell),
 		.out_size = sizeof(double)};
 	leat_fan *fan;
-	int rc = leat_fan_open(&fan, &opts);
+	int rc = leat_fan_open(&fan, &opts), end;
 
-	if (rc < 0)
-		return rc;
 	for (int lat = 0; lat < LAT_MOST; lat += step)
-		for (int lon = 0; lon < LON_MOST; lon += step) {
+		for (int lon = 0; lon < LON_MOST && rc == 0; lon += step) {
 			struct cell c = {lat - 90, lon};
 
 			rc = leat_call_into(
 				fan, &temperature[lat][lon], &c, sizeof(c));
-			if (rc < 0)
-				break;
 		}
-	return rc < 0 ? leat_fan_close(fan), rc : leat_fan_close(fan);
+	end = leat_fan_close(fan);
+	return rc < 0 ? rc : end;
 }
 
 static void serially(grid temperature, int step)

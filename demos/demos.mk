@@ -61,7 +61,7 @@ demo-compare: $(DEMO_BIN)/thumbs $(DEMO_OUT)/photo.jpg
 test-demos: test-demos-plain test-thumbs
 
 test-demos-plain: $(DEMO_PLAIN)
-	@$(RUN) $(DEMO_PLAIN)
+	@$(RUN) $(DEMO_PLAIN) '$(DEMO_BIN)/wordcount /dev/null'
 
 test-thumbs: $(DEMO_IMAGE)
 	@$(RUN) -t 300 'demos/test-thumbs $(DEMO_BIN)'

@@ -6,6 +6,7 @@
  *
  *	number -> draw x4, ordered -> print
  */
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +50,7 @@ static int number(void *in, void **out, leat_worker *w)
 		return LEAT_END;
 	line = calloc(1, sizeof(*line));
 	if (line == NULL)
-		return leat_error(w, -1, "out of memory");
+		return -ENOMEM;
 	line->number = (int)leat_seq(w);
 	*out = line;
 	return 0;
@@ -93,11 +94,16 @@ int main(void)
 		{"draw", draw, .workers = 4, .flags = LEAT_ORDERED},
 		{"print", print, .arg = &page, .workers = 1},
 	};
-	int rc = leat_run(rows, 3, NULL);
+	leat_report report;
+	leat_opts opts = {.report = &report};
 
-	if (rc < 0 || page.lines != LINES || page.wrong > 0) {
-		fprintf(stderr, "ordered: %d of %d lines, %d wrong: %s\n",
-			page.lines, LINES, page.wrong, leat_strerror(rc));
+	if (leat_run(rows, 3, &opts) < 0) {
+		fprintf(stderr, "ordered: %s: %s\n", report.stage, report.text);
+		return 1;
+	}
+	if (page.lines != LINES || page.wrong > 0) {
+		fprintf(stderr, "ordered: %d of %d lines, %d wrong\n",
+			page.lines, LINES, page.wrong);
 		return 1;
 	}
 	printf("%d lines, each as a plain loop draws it and in its place; %d "

@@ -19,11 +19,12 @@ static int primes(char *stars)
 {
 	leat_fan_opts opts = {.fn = is_prime, .out_size = 1};
 	leat_fan *fan;
-	int rc = leat_fan_open(&fan, &opts);
+	int rc = leat_fan_open(&fan, &opts), end;
 
 	for (uint64_t n = FIRST; n <= LAST && rc == 0; n++)
 		rc = leat_call_into(fan, stars++, &n, sizeof(n));
-	return rc < 0 ? rc : leat_fan_close(fan);
+	end = leat_fan_close(fan);
+	return rc < 0 ? rc : end;
 }
 
 static void serially(char *stars)
@@ -37,9 +38,12 @@ int main(void)
 	char stars[LAST - FIRST + 2] = "", twins[sizeof(stars)] = "";
 	uint64_t start = leat_now();
 	double took;
+	int rc = primes(stars);
 
-	if (primes(stars) < 0)
+	if (rc < 0) {
+		fprintf(stderr, "primes: %s\n", leat_strerror(rc));
 		return 1;
+	}
 	took = since(start);
 	start = leat_now();
 	serially(twins);

@@ -32,6 +32,7 @@ struct run {
 	struct options options;
 	struct settings *settings; /* those in the options */
 	struct finder finder;	   /* used by the find stage alone */
+	leat_report report;
 	atomic_uint failures;
 	atomic_uint thumbnails;
 };
@@ -178,7 +179,8 @@ static int chain_open(leat_chain **chain, struct run *run)
 		{"encode", encode, .workers = n, .queue = 4},
 		{"write", save, .workers = 2, .queue = 64},
 	};
-	leat_opts opts = {.failed = failed, .failed_arg = run};
+	leat_opts opts = {
+		.failed = failed, .failed_arg = run, .report = &run->report};
 	int rc;
 
 	for (int i = 0; i < ROWS; i++) {
@@ -189,7 +191,7 @@ static int chain_open(leat_chain **chain, struct run *run)
 	if (rc == -EAGAIN)
 		complain(run, NULL, "no room for so many threads: fewer -j");
 	else if (rc < 0)
-		complain(run, NULL, leat_strerror(rc));
+		complain(run, NULL, run->report.text);
 	return rc;
 }
 
@@ -206,7 +208,7 @@ static void run_chain(struct run *run)
 	rc = leat_close(chain);
 	/* Usually that is a failure that `failed` has been shown already. */
 	if (rc < 0 && atomic_load(&run->failures) == 0)
-		complain(run, NULL, leat_strerror(rc));
+		complain(run, NULL, run->report.text);
 }
 
 /* ---- the same, in a plain loop ---- */

@@ -9,6 +9,7 @@
  * and send what they counted.
  */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static int cut_words(void *in, void **out, leat_worker *w)
 static int counter_open(void **state, leat_worker *w)
 {
 	*state = calloc(1, sizeof(struct counter));
-	return *state != NULL ? 0 : leat_error(w, -1, "out of memory");
+	return *state != NULL ? 0 : leat_error(w, -ENOMEM, "out of memory");
 }
 
 static int count(void *in, void **out, leat_worker *w)
@@ -113,7 +114,7 @@ static int count(void *in, void **out, leat_worker *w)
 
 	(void)out;
 	if (count == NULL)
-		return leat_error(w, -1, "out of memory");
+		return -ENOMEM;
 	count->n++;
 	return LEAT_DROP;
 }
@@ -210,7 +211,7 @@ static char *text_read(const char *path)
 		return NULL;
 	if (getdelim(&text, &room, '\0', file) < 0) {
 		free(text);
-		text = NULL;
+		text = feof(file) ? strdup("") : NULL;
 	}
 	fclose(file);
 	return text;
@@ -226,10 +227,13 @@ static int count_by_chain(struct result *result, char *text)
 			.close = counter_close, .free_out = free},
 		{"gather", gather, .arg = result, .workers = 1},
 	};
-	int rc = leat_run(rows, 4, NULL);
+	leat_report report;
+	leat_opts opts = {.report = &report};
+	int rc = leat_run(rows, 4, &opts);
 
 	if (rc < 0)
-		fprintf(stderr, "wordcount: %s\n", leat_strerror(rc));
+		fprintf(stderr, "wordcount: %s: %s\n", report.stage,
+			report.text);
 	return rc;
 }
 

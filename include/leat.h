@@ -15,9 +15,10 @@
  *		{ .name = "shrink", .fn = shrink, .workers = 4 },
  *		{ .name = "save",   .fn = save,   .workers = 1 },
  *	};
- *	int rc = leat_run(rows, 3, NULL);
- *	if (rc < 0)
- *		fprintf(stderr, "%s\n", leat_strerror(rc));
+ *	leat_report report;
+ *	leat_opts opts = { .report = &report };
+ *	if (leat_run(rows, 3, &opts) < 0)
+ *		fprintf(stderr, "%s: %s\n", report.stage, report.text);
  *
  * The parallel program gives the serial program's result; it uses bounded
  * memory and never loses an item silently.

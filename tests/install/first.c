@@ -44,9 +44,11 @@ int main(void)
 			.flags = LEAT_ORDERED},
 		{.name = "print", .fn = print, .workers = 1},
 	};
-	int rc = leat_run(rows, 3, NULL);
+	leat_report report;
+	leat_opts opts = {.report = &report};
+	int rc = leat_run(rows, 3, &opts);
 
 	if (rc < 0)
-		fprintf(stderr, "%s\n", leat_strerror(rc));
+		fprintf(stderr, "%s: %s\n", report.stage, report.text);
 	return rc < 0;
 }

@@ -132,6 +132,9 @@ $(BUILD)/leat.pc: leat.pc.in Makefile FORCE
 		-e 's|@INCDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(INCDIR))|' \
 		$< >$@
 
+#   make install	copy what programs need; PREFIX=/usr/local, DESTDIR=
+#   make uninstall	remove it again
+
 install: lib
 	$(INSTALL) -d $(DESTDIR)$(INCDIR)/leat $(DESTDIR)$(LIBDIR) \
 		$(DESTDIR)$(PCDIR) $(DESTDIR)$(MANDIR)/man3
@@ -172,6 +175,17 @@ deps-ci:
 	@.ci/deps $(DEPS_CI) $(DEPS_LINT) $(DEPS_COVERAGE) $(DEPS_AARCH64)
 
 # Tiers. Each sanitizer has its own build folder. -O1 keeps stacks readable.
+#
+#   make test-asan	tests under AddressSanitizer
+#   make test-ubsan	tests under UndefinedBehaviorSanitizer
+#   make test-tsan	tests under ThreadSanitizer
+#   make test-fault	every resource call made to fail in turn
+#   make test-clang	tests, compiled by clang (after make deps-ci)
+#   make test-long	the long versions
+#   make test-aarch64	tests under qemu-user (after make deps-aarch64)
+#   make coverage	lines that the tests run (after make deps-coverage)
+#   make lint	format, layers, analysers (after make deps-lint)
+#   make clean	remove what was built
 
 ASAN	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 	   -fno-omit-frame-pointer
@@ -237,16 +251,13 @@ coverage:
 clean:
 	rm -rf $(BUILD)
 
+# What the comments of this file and of the fragments say of targets.
 help:
-	@sed -n '/^#   make/s/^#  //p' Makefile
-	@echo '   make install PREFIX=/usr DESTDIR=..., uninstall'
-	@echo '   make test-asan, test-tsan, test-ubsan, test-fault, test-long'
-	@echo '   make test-aarch64	(after make deps-aarch64)'
-	@echo '   make test-clang	(after make deps-ci)'
-	@echo '   make test-memcheck	(after make deps-ci)'
-	@echo '   make lint	(after make deps-lint)'
-	@echo '   make coverage	(after make deps-coverage)'
-	@echo '   .ci/run	everything that a change must pass'
+	@sed -n 's/^#   make/make/p' $(filter Makefile %.mk,$(MAKEFILE_LIST)) | \
+		awk -F '\t+' 'NF < 2 { print "   " $$0; next } \
+			{ printf "   %-25s%s\n", $$1, $$2 } \
+			END { print "   .ci/run                  " \
+				"everything that a change must pass" }'
 
 FORCE:
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-#   make demos         build all demos
-#   make demo          the main job, serially and by the chain, compared
-#   make demo-compare  its speed against processes and the plain loop
-#   make test-demos    run every demo and compare with the serial result
-#   make test-memcheck the same under valgrind
+#   make demos	build all demos
+#   make demo-compare	the main job beside processes and the plain loop
+#   make test-demos	run every demo and compare with the serial result
+#   make test-memcheck	the same under valgrind (after make deps-ci)
 
 DEPS_DEMOS := libjpeg62-turbo-dev libpng-dev libwebp-dev
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Fuzzing: `make fuzz SECONDS=n` looks for new inputs with clang's libFuzzer
-# (package libclang-rt-14-dev); `make test` replays those in the repository.
+#   make fuzz SECONDS=n	look for new inputs (after make deps-lint)
+#
+# Fuzzing, with clang's libFuzzer (package libclang-rt-14-dev); `make test`
+# replays the inputs in the repository.
 
 TESTS += test-fuzz
 TESTS_ASAN += test-fuzz

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-#   make model		the models of what threads hand each other: all their
-#			states, and faults that must be caught; ten minutes
+# The models of what threads hand each other: all their states, and faults that
+# must be caught.
+#
+#   make model		check the models (after make deps-model)
 #   make model-long	larger ones: an hour or more, and 6 GB
 #   make deps-model	install what checks them
 

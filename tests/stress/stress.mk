@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
+#   make soak MINUTES=n	random chains and fans while resources fail
+#
 # Stress programs. Each is built twice: against the library, and against one
 # that yields, spins and sleeps at random at the hand-over points.
 
@@ -55,7 +57,6 @@ $(SOAK): $(SOAK).o $(STRESS_BIN)/fanplay.o $(FAULT_BIN)/fault.o \
 	$(call say,LD)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
 
-# make soak MINUTES=n
 soak: $(SOAK)
 	$(SOAK) -m $(MINUTES)
 

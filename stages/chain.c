@@ -423,7 +423,7 @@ int leat_close(leat_chain *c)
 
 	if (c == NULL)
 		return 0;
-	if (stage_self() != NULL && stage_self()->stage->chain == c)
+	if (chain_inside(c))
 		return -EDEADLK;
 	leat_end(c);
 	drain_results(c);

@@ -87,6 +87,14 @@ static inline bool chain_stopping(const leat_chain *c)
 	return unlikely(load_relaxed(&c->over) != 0);
 }
 
+/* chain_inside: the caller is a worker of the chain. */
+static inline bool chain_inside(const leat_chain *c)
+{
+	const leat_worker *w = stage_self();
+
+	return unlikely(w != NULL && w->stage->chain == c);
+}
+
 /* know_taker remembers whether it is always the same thread that takes: see
  * PULLERS_MANY. */
 static inline void know_taker(uint64_t *who)

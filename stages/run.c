@@ -12,9 +12,7 @@ leat_fan *fan_of(const leat_worker *w)
 
 bool fan_inside(const leat_fan *f)
 {
-	const leat_worker *w = stage_self();
-
-	return w != NULL && w->stage->chain == f->chain;
+	return chain_inside(f->chain);
 }
 
 void raise_to(uint64_t *mark, uint64_t least)

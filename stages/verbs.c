@@ -18,13 +18,6 @@ struct waiter {
 	bool pushes;	      /* waits for room */
 };
 
-static bool is_own_worker(const leat_chain *c)
-{
-	const leat_worker *w = stage_self();
-
-	return unlikely(w != NULL && w->stage->chain == c);
-}
-
 static leat_queue *results(leat_chain *c)
 {
 	const struct edge *e = &c->edge[c->n];
@@ -122,7 +115,7 @@ static int push_check(const leat_chain *c, uint64_t deadline)
 {
 	if (stage_is_source(&c->stage[0]))
 		return LEAT_ESOURCE;
-	return deadline != 0 && is_own_worker(c) ? -EDEADLK : 0;
+	return deadline != 0 && chain_inside(c) ? -EDEADLK : 0;
 }
 
 static int push(leat_chain *c, void *const *items, size_t n, size_t *pushed,
@@ -183,7 +176,7 @@ int chain_pull(
 
 	if (q == NULL)
 		return -EINVAL;
-	if (deadline != 0 && is_own_worker(c))
+	if (deadline != 0 && chain_inside(c))
 		return -EDEADLK;
 	know_taker(&c->puller);
 	rc = queue_pop(q, items, max, n, deadline);
@@ -276,7 +269,7 @@ int leat_wait_until(leat_chain *c, uint64_t deadline)
 	struct waiter w = {.deadline = queue_deadline(deadline)};
 	int rc = 0;
 
-	if (is_own_worker(c))
+	if (chain_inside(c))
 		return -EDEADLK;
 	for (size_t i = 0; i < c->n && rc == 0; i++)
 		rc = wait_stage(c, &c->stage[i], &w);

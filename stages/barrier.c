@@ -6,7 +6,8 @@
 #include "stages/index.h"
 
 /* apply_puts lets go of the lock for the caller's functions, which may make
- * calls. The call itself stays: only a barrier or leat_next forgets it. */
+ * calls, and clear. The call itself stays: other barriers and leat_next are
+ * kept out, and leat_fan_clear leaves alone what is not `past`. */
 static void apply_puts(leat_fan *f, struct call *c)
 {
 	const struct leat_handle *more = call_more(c);
@@ -185,6 +186,7 @@ static int settle_all(leat_fan *f, uint64_t mark)
 	barrier_enter(f);
 	if (mark >= f->applied)
 		settle_to(f, mark);
+	f->past = f->applied;
 	rc = f->failed == 0 ? 0 : call_at(f, f->failed)->code;
 	take_back(f, mark);
 	barrier_leave(f);
@@ -271,11 +273,17 @@ int leat_fan_failure_sized(leat_fan *f, leat_done *done, size_t size)
 	return c == NULL ? 0 : c->code;
 }
 
-/* wipe forgets all calls at once, if no record owns anything, all are over, and
+/* is_past: a barrier has applied it, and is over. */
+static bool is_past(const leat_fan *f, const struct call *c)
+{
+	return c->seq < f->past;
+}
+
+/* wipe forgets all calls at once, if no record owns anything, all are past, and
  * they fill enough of the table. */
 static bool wipe(leat_fan *f)
 {
-	if (f->last == &f->list || call_is_new(f, f->last) ||
+	if (f->last == &f->list || !is_past(f, f->last) ||
 		!fan_owns_nothing(f) || !table_wipe(&f->table))
 		return false;
 	store_wipe(&f->store);
@@ -294,12 +302,12 @@ static void start_anew(leat_fan *f)
 	store_wipe(&f->store);
 }
 
-/* forget takes the calls that are over out one by one. */
+/* forget takes the calls that are past out one by one. */
 static void forget(leat_fan *f)
 {
 	uint32_t id = f->list.next;
 
-	while (id != 0 && !call_is_new(f, call_at(f, id))) {
+	while (id != 0 && is_past(f, call_at(f, id))) {
 		struct call *c = call_at(f, id);
 
 		id = c->next;
@@ -310,12 +318,15 @@ static void forget(leat_fan *f)
 	start_anew(f);
 }
 
+/* It does not wait for a barrier that is under way, which may be waiting for
+ * the caller: a call of the fan. That barrier's calls and its failure stay. */
 void leat_fan_clear(leat_fan *f)
 {
 	if (f->opts.flags & LEAT_FAN_NEXT)
 		return;
 	fan_lock(f);
-	forget_failure(f);
+	if (f->past == f->applied)
+		forget_failure(f);
 	if (!wipe(f))
 		forget(f);
 	fan_unlock(f);

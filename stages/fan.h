@@ -149,6 +149,7 @@ struct leat_fan {
 	uint32_t failed;	 /* the first failure at the last barrier */
 	uint32_t buried;	 /* the same, if its key has a later result */
 	uint64_t applied;	 /* all calls below are applied */
+	uint64_t past;		 /* the same, but for a barrier under way */
 	uint64_t chores;	 /* calls with something to apply, so far */
 	uint64_t given;		 /* calls given by leat_next */
 	uint64_t promised;	 /* given, or about to be */

@@ -324,7 +324,12 @@ static inline int leat_fan_failure(leat_fan *fan, leat_done *done)
 	return leat_fan_failure_sized(fan, done, sizeof(*done));
 }
 
-/* leat_fan_clear forgets all results that a barrier has made visible. */
+/*
+ * leat_fan_clear forgets all results that a barrier has made visible, and the
+ * failure that it has met. It waits for no barrier: while one is under way, as
+ * in a function that it calls, those are the results of earlier barriers only.
+ * With LEAT_FAN_NEXT it does nothing: there leat_next forgets.
+ */
 LEAT_API void leat_fan_clear(leat_fan *fan);
 
 /*

@@ -827,6 +827,140 @@ Test(fan, what_the_barrier_calls_may_call_for_the_next_wave)
 	leat_fan_close(again_fan);
 }
 
+/* What is forgotten while a barrier is under way is what earlier ones have
+ * made visible. Call 2 has `apply` called by the barrier, which has met a
+ * failure by then. */
+struct clearing {
+	leat_fan *fan;
+	void (*apply)(void *table, const void *value, size_t size);
+	struct gate gate;
+	uint64_t cell;
+};
+
+static int clear_or_apply(void *in, void *out, leat_worker *w)
+{
+	struct clearing *c = leat_arg(w);
+	uint64_t n = *(uint64_t *)in;
+
+	*(uint64_t *)out = n;
+	if (n == 1)
+		return -EIO;
+	if (n == 2)
+		leat_apply(w, c->apply, c, NULL, 0);
+	if (n == 2)
+		leat_put(w, &c->cell, &n, sizeof(n));
+	if (n == 3)
+		leat_fan_clear(c->fan);
+	return 0;
+}
+
+static void clear_now(void *table, const void *value, size_t size)
+{
+	struct clearing *c = table;
+
+	(void)value;
+	(void)size;
+	leat_fan_clear(c->fan);
+}
+
+/* clear_by_call waits for a call that clears: so that must not wait for the
+ * barrier. */
+static void clear_by_call(void *table, const void *value, size_t size)
+{
+	struct clearing *c = table;
+	leat_handle *h;
+	leat_call_opts with = {.handle = &h};
+
+	(void)value;
+	(void)size;
+	cr_assert_eq(leat_call_with(c->fan, leat_u64(3), NULL, 0, &with), 0);
+	cr_assert_eq(leat_handle_wait(h, NULL, leat_after(10 * LEAT_S)), 0);
+	leat_handle_free(h);
+}
+
+static void let_others_clear(void *table, const void *value, size_t size)
+{
+	struct clearing *c = table;
+
+	(void)value;
+	(void)size;
+	gate_pass(&c->gate);
+}
+
+static void open_clearing(struct clearing *c, uint32_t callers)
+{
+	leat_fan_opts opts = {.fn = clear_or_apply,
+		.arg = c,
+		.out_size = 8,
+		.workers = 1,
+		.callers = callers};
+
+	c->fan = open_fan(&opts);
+	cr_assert_eq(leat_call(c->fan, leat_u64(0), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(c->fan), 0);
+	cr_assert_eq(leat_call(c->fan, leat_u64(1), NULL, 0), 0);
+	cr_assert_eq(leat_call(c->fan, leat_u64(2), NULL, 0), 0);
+}
+
+static void close_clearing(struct clearing *c)
+{
+	leat_done done;
+	void *out;
+
+	cr_assert_eq(leat_fan_failure(c->fan, &done), -EIO);
+	cr_assert_eq(leat_done_u64(&done), 1);
+	cr_assert_eq(c->cell, 2);
+	cr_assert_eq(result_of(c->fan, leat_u64(2)), 2);
+	cr_assert_eq(leat_result(c->fan, leat_u64(0), &out), -ENOENT);
+	leat_fan_clear(c->fan);
+	cr_assert_eq(leat_fan_failure(c->fan, &done), 0);
+	cr_assert_eq(leat_result(c->fan, leat_u64(2), &out), -ENOENT);
+	cr_assert_eq(leat_fan_close(c->fan), 0);
+}
+
+Test(fan, what_the_barrier_calls_may_clear)
+{
+	for (uint32_t callers = 0; callers < 2; callers++) {
+		struct clearing c = {.apply = clear_now};
+
+		open_clearing(&c, callers);
+		cr_assert_eq(leat_fan_wait(c.fan), -EIO);
+		close_clearing(&c);
+	}
+}
+
+Test(fan, what_the_barrier_calls_may_wait_for_a_call_that_clears)
+{
+	struct clearing c = {.apply = clear_by_call};
+
+	open_clearing(&c, 0);
+	cr_assert_eq(leat_fan_wait(c.fan), -EIO);
+	close_clearing(&c);
+}
+
+static void *wait_clearing(void *clearing)
+{
+	struct clearing *c = clearing;
+
+	return (void *)(intptr_t)leat_fan_wait(c->fan);
+}
+
+Test(fan, another_thread_may_clear_while_the_barrier_is_under_way)
+{
+	struct clearing c = {.apply = let_others_clear, .gate = GATE};
+	pthread_t thread;
+	void *rc;
+
+	open_clearing(&c, 0);
+	pthread_create(&thread, NULL, wait_clearing, &c);
+	cr_assert(gate_await(&c.gate, 1));
+	leat_fan_clear(c.fan);
+	gate_open(&c.gate);
+	pthread_join(thread, &rc);
+	cr_assert_eq((intptr_t)rc, -EIO);
+	close_clearing(&c);
+}
+
 /* No lost work */
 
 static int count_up(void *in, void *out, leat_worker *w)

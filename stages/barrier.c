@@ -68,6 +68,14 @@ static void forget_old(leat_fan *f, struct call *c)
 		call_recycle(f, old);
 }
 
+static void forget_failure(leat_fan *f)
+{
+	f->failed = 0;
+	if (f->buried != 0)
+		call_recycle(f, call_at(f, f->buried));
+	f->buried = 0;
+}
+
 /* note_failure keeps the first one; one that ran comes before those that a
  * stop has kept from running. */
 static void note_failure(leat_fan *f, const struct call *c)
@@ -81,6 +89,7 @@ static void note_failure(leat_fan *f, const struct call *c)
 		if (c->fate & FATE_NEVER || !(first->fate & FATE_NEVER))
 			return;
 	}
+	forget_failure(f);
 	f->failed = c->id;
 }
 
@@ -94,14 +103,6 @@ static void settle(leat_fan *f, struct call *c)
 		call_detach(f, c);
 		call_recycle(f, c);
 	}
-}
-
-static void forget_failure(leat_fan *f)
-{
-	f->failed = 0;
-	if (f->buried != 0)
-		call_recycle(f, call_at(f, f->buried));
-	f->buried = 0;
 }
 
 /* settle_to settles the calls below mark; under the lock. */

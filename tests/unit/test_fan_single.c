@@ -518,6 +518,52 @@ Test(fan_single, the_record_of_a_failure_that_was_replaced_is_used_again)
 	cr_assert_eq(leat_fan_close(fan), 0);
 }
 
+static int gated_or_fail(void *in, void *out, leat_worker *w)
+{
+	return *(uint64_t *)in == 13 ? -EIO : gated(in, out, w);
+}
+
+/* The first failure, one that never ran, was replaced; then comes one that has
+ * run, and is replaced too. */
+Test(fan_single, a_failure_that_is_the_first_no_more_keeps_its_handle)
+{
+	struct gate gate = GATE;
+	leat_fan_opts opts = {.fn = gated_or_fail,
+		.arg = &gate,
+		.out_size = 8,
+		.workers = 1,
+		.flags = LEAT_FAN_REPLACE};
+	leat_fan *fan = open_fan(&opts);
+	leat_handle *h;
+	leat_call_opts with = {.handle = &h};
+	uint64_t good = 7, bad = 13;
+	leat_done done;
+
+	leat_call(fan, leat_u64(0), NULL, 0);
+	cr_assert(gate_await(&gate, 1));
+	leat_call_with(fan, leat_u64(1), &good, 8, &with);
+	cr_assert_eq(leat_handle_cancel(h), 0);
+	leat_call(fan, leat_u64(1), &good, 8);
+	leat_call(fan, leat_u64(2), &bad, 8);
+	leat_call(fan, leat_u64(2), &good, 8);
+	gate_open(&gate);
+	cr_assert_eq(leat_fan_wait(fan), -EIO);
+	cr_assert_eq(leat_fan_failure(fan, &done), -EIO);
+	cr_assert_eq(done.seq, 3);
+
+	/* No other call gets its record. */
+	leat_fan_clear(fan);
+	for (uint64_t n = 20; n < 40; n++)
+		leat_call(fan, leat_u64(n), NULL, 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_handle_wait(h, &done, LEAT_NEVER), 0);
+	cr_assert_eq(done.code, -ECANCELED);
+	cr_assert_eq(done.seq, 1);
+	cr_assert_eq(leat_done_u64(&done), 1);
+	leat_handle_free(h);
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
 Test(fan_single, the_record_of_a_handle_that_outlived_it_is_used_again)
 {
 	leat_fan_opts opts = {.fn = copy, .out_size = 8, .workers = 1};

@@ -168,7 +168,8 @@ struct leat_fan {
 	/* Seldom written. */
 	_Alignas(LINE) uint64_t cancelled; /* calls below do not start */
 	uint64_t unwanted;		   /* the same, but for a stop */
-	uint64_t odd;	   /* calls that failed or put something, so far */
+	uint64_t odd;	   /* calls that failed, or had an attempt that put
+			    * something, so far */
 	uint64_t settled;  /* chores + odd at the last barrier */
 	uint64_t nested;   /* calls made by calls */
 	uint64_t taker;	   /* who calls leat_next; see PULLERS_MANY */

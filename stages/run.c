@@ -108,7 +108,7 @@ static void finish(leat_fan *f, struct call *c, const leat_worker *w, int rc)
 		rc = -ENOMEM;
 	if (rc < 0)
 		fail(f, c, w, rc);
-	if (rc < 0 || c->fate & FATE_PUTS)
+	if (rc < 0 || c->fate & (FATE_PUTS | FATE_MORE))
 		fetch_add(&f->odd, 1);
 	c->fate |= FATE_OVER;
 	free_in(f, c);

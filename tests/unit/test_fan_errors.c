@@ -448,6 +448,36 @@ Test(fan_errors, retries_as_in_a_row)
 	leat_fan_close(fan);
 }
 
+static int put_at_first(void *in, void *out, leat_worker *w)
+{
+	uint64_t one = 1;
+
+	(void)in;
+	(void)out;
+	if (leat_attempt(w) > 0)
+		return 0;
+	leat_put(w, &writes[0], &one, 8);
+	return -EAGAIN;
+}
+
+/* What it was put into is still there, although no write is. */
+Test(fan_errors, what_only_a_failed_attempt_has_put_is_freed)
+{
+	leat_fan_opts opts = {.fn = put_at_first, .workers = 2, .retries = 1};
+	leat_fan *fan = open_fan(&opts);
+
+	for (int wave = 0; wave < 3; wave++) {
+		for (uint64_t n = 0; n < 1000; n++)
+			leat_call(fan, leat_u64(n), NULL, 0);
+		cr_assert_eq(leat_fan_wait(fan), 0);
+		cr_assert_eq(writes[0], 0);
+		cr_assert(!fan_owns_nothing(fan));
+		if (wave < 2)
+			leat_fan_clear(fan);
+	}
+	leat_fan_close(fan);
+}
+
 /* In the original a killed worker hangs the program for ever. Workers here are
  * threads; what can be killed is a process that a call has started. */
 static int kill_child(void *in, void *out, leat_worker *w)

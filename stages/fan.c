@@ -9,6 +9,7 @@
 #define QUEUE_DEFAULT 4096
 #define KEY_DEFAULT   16
 #define SIZE_MOST     ((size_t)1 << 30)
+#define KEY_MOST      UINT16_MAX /* as call.key_size has no more bits */
 
 #define KNOWN_FLAGS \
 	((uint32_t)(LEAT_FAN_REPLACE | LEAT_FAN_STOP | LEAT_FAN_NEXT))
@@ -25,7 +26,7 @@ static int check(const leat_fan_opts *o, leat_report *r)
 		return LEAT_EFLAGS;
 	}
 	if (o->out_size >= SIZE_MOST || o->in_size >= SIZE_MOST ||
-		o->key_size > UINT16_MAX) {
+		o->key_size > KEY_MOST) {
 		report_text(r, "out_size, in_size or key_size: a gigabyte, "
 			       "or 65535 for a key, is the limit");
 		return LEAT_ESIZE;
@@ -49,6 +50,8 @@ static void lay_out(leat_fan *f)
 	size_t key = o->key_size == 0 ? KEY_DEFAULT : o->key_size;
 
 	f->key_room = align(key, 8);
+	if (f->key_room > KEY_MOST)
+		f->key_room = KEY_MOST;
 	f->in_room = o->in_size;
 	if (f->in_room < sizeof(void *) &&
 		(o->in_size > 0 || o->free_in != NULL))

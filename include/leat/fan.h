@@ -165,7 +165,8 @@ typedef struct leat_fan_opts {
 	size_t out_size;     /* bytes of an output */
 	size_t in_size;	     /* bytes of the usual argument. Larger ones work,
 			      * but cost an allocation each */
-	size_t key_size;     /* bytes of the usual key, likewise; 0: 16 */
+	size_t key_size;     /* bytes of the usual key, likewise; 0: 16. At
+			      * most 65535; a key itself may be of any size */
 	uint32_t workers;    /* calls that run at a time, at most; 0: one for
 			      * each processor that this process may use */
 	uint32_t queue;	     /* calls that may wait to be started; 0: 4096 */
@@ -195,7 +196,8 @@ typedef struct leat_fan_opts {
 /*
  * leat_fan_open makes a fan and starts its workers. Returns as leat_open does;
  * LEAT_EFN without a function; LEAT_EFLAGS for unknown flags; LEAT_ESIZE for a
- * size of a gigabyte and more. On failure *fan is NULL.
+ * size of a gigabyte and more, and for a key_size of more than 65535. On
+ * failure *fan is NULL.
  */
 LEAT_API int leat_fan_open_sized(
 	leat_fan **fan, const leat_fan_opts *opts, size_t size);

@@ -131,6 +131,39 @@ Test(fan, any_bytes_are_a_key_and_equal_bytes_are_one_key)
 	leat_fan_close(fan);
 }
 
+/* The argument is the size of the key. */
+static int size_of_key(void *in, void *out, leat_worker *w)
+{
+	size_t size;
+
+	leat_call_key(w, &size);
+	*(uint64_t *)out = size;
+	return *(uint64_t *)in == size ? 0 : -EINVAL;
+}
+
+/* Some 65535 bytes: a record has 16 bits for the size of a key in it. */
+Test(fan, keys_at_the_limit_of_the_record)
+{
+	static const unsigned char bytes[65540];
+	size_t rooms[] = {65520, 65528, 65529, 65535};
+
+	for (size_t r = 0; r < sizeof(rooms) / sizeof(*rooms); r++) {
+		leat_fan_opts opts = {.fn = size_of_key,
+			.out_size = 8,
+			.key_size = rooms[r],
+			.workers = 2};
+		leat_fan *fan = open_fan(&opts);
+
+		for (uint64_t n = 65500; n <= sizeof(bytes); n++)
+			cr_assert_eq(
+				leat_call(fan, leat_bytes(bytes, n), &n, 8), 0);
+		cr_assert_eq(leat_fan_wait(fan), 0);
+		for (uint64_t n = 65500; n <= sizeof(bytes); n++)
+			cr_assert_eq(result_of(fan, leat_bytes(bytes, n)), n);
+		leat_fan_close(fan);
+	}
+}
+
 Test(fan, a_key_is_needed)
 {
 	leat_fan *fan = squares();

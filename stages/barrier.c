@@ -166,17 +166,27 @@ void barrier_leave(leat_fan *f)
 		pthread_mutex_unlock(&f->barrier);
 }
 
-/* take_back ends a stop. A cancel during it stays: it is in `unwanted`, and one
- * that comes just now either sees that the stop has ended or is seen here. */
+/* is_stopped: by a call that the barrier does not wait for. */
+static bool is_stopped(const leat_fan *f, uint64_t mark)
+{
+	return load_relaxed(&f->stopper) > mark;
+}
+
+/* take_back ends a stop, unless a later call has stopped the fan. A cancel
+ * during it stays: it is in `unwanted`. A cancel or a failure that comes just
+ * now either sees that the stop has ended or is seen here. */
 static void take_back(leat_fan *f, uint64_t mark)
 {
 	uint64_t unwanted = load_relaxed(&f->unwanted);
 	uint64_t stopped = STOPPED;
 
-	if (!cas(&f->cancelled, &stopped, unwanted > mark ? unwanted : mark))
+	if (is_stopped(f, mark) || !cas(&f->cancelled, &stopped,
+					   unwanted > mark ? unwanted : mark))
 		return;
 	fence_full();
 	raise_to(&f->cancelled, load_relaxed(&f->unwanted));
+	if (is_stopped(f, mark))
+		raise_to(&f->cancelled, STOPPED);
 }
 
 /* Another thread's barrier may have settled our calls already. */

@@ -175,6 +175,7 @@ struct leat_fan {
 	uint64_t taker;	   /* who calls leat_next; see PULLERS_MANY */
 	uint64_t no_free;  /* 1: opts.free_in has ended a thread */
 	uint64_t no_done;  /* 1: opts.done has */
+	uint64_t stopper;  /* all calls that have stopped the fan are below */
 	struct bell ended; /* threads in leat_handle_wait */
 	struct park space; /* threads that wait for leat_next to make room */
 };

@@ -64,6 +64,14 @@ static void keep_text(leat_fan *f, struct call *c, const char *text)
 		more->text = strdup(text);
 }
 
+/* stop_fan stops it until the barrier of this call; see take_back. */
+static void stop_fan(leat_fan *f, const struct call *c)
+{
+	raise_to(&f->stopper, c->seq + 1);
+	fence_full();
+	raise_to(&f->cancelled, STOPPED);
+}
+
 static void fail(leat_fan *f, struct call *c, const leat_worker *w, int code)
 {
 	undo(c);
@@ -71,7 +79,7 @@ static void fail(leat_fan *f, struct call *c, const leat_worker *w, int code)
 	if (!(c->fate & FATE_NEVER) && w->odd & ODD_SAID && w->said == code)
 		keep_text(f, c, w->text);
 	if (f->opts.flags & LEAT_FAN_STOP && !(c->fate & FATE_NEVER))
-		raise_to(&f->cancelled, STOPPED);
+		stop_fan(f, c);
 }
 
 static void free_in(const leat_fan *f, const struct call *c)

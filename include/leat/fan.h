@@ -147,8 +147,9 @@ enum leat_fan_flag {
 	 */
 	LEAT_FAN_REPLACE = 1,
 	/*
-	 * The first failure stops the fan until the barrier: calls that have
-	 * not started fail with -ECANCELED, and new ones are refused with it.
+	 * The first failure stops the fan until that call's barrier: calls that
+	 * have not started fail with -ECANCELED, and new ones are refused with
+	 * it.
 	 */
 	LEAT_FAN_STOP = 2,
 	/*

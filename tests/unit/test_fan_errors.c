@@ -404,6 +404,91 @@ Test(fan_errors, a_cancel_after_the_stop_outlives_a_barrier_before)
 	leat_fan_close(s.fan);
 }
 
+/* Nor does it take back the stop by a later call: call 0 has the barrier make
+ * call 1, which fails before the barrier is over. */
+struct later {
+	leat_fan *fan;
+	int rc[2];
+};
+
+static void call_later(void *table, const void *value, size_t size)
+{
+	struct later *l = table;
+	leat_handle *h;
+	leat_call_opts with = {.handle = &h};
+
+	(void)value;
+	(void)size;
+	l->rc[0] = leat_call_with(l->fan, leat_u64(1), NULL, 0, &with);
+	l->rc[1] = leat_handle_wait(h, NULL, leat_after(10 * LEAT_S));
+	leat_handle_free(h);
+}
+
+static int fail_later(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in;
+
+	(void)out;
+	if (n == 0)
+		return leat_apply(w, call_later, leat_arg(w), NULL, 0);
+	return n == 1 ? -EIO : 0;
+}
+
+Test(fan_errors, a_stop_by_what_the_barrier_has_called_outlives_it)
+{
+	struct later l = {0};
+	leat_fan_opts opts = {.fn = fail_later,
+		.arg = &l,
+		.workers = 1,
+		.flags = LEAT_FAN_STOP};
+
+	l.fan = open_fan(&opts);
+	cr_assert_eq(leat_call(l.fan, leat_u64(0), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(l.fan), 0);
+	cr_assert_eq(l.rc[0], 0);
+	cr_assert_eq(l.rc[1], 0);
+	cr_assert_eq(leat_call(l.fan, leat_u64(2), NULL, 0), -ECANCELED);
+	cr_assert_eq(leat_fan_wait(l.fan), -EIO);
+	cr_assert_eq(leat_call(l.fan, leat_u64(2), NULL, 0), 0);
+	cr_assert_eq(leat_fan_close(l.fan), 0);
+}
+
+static int fail_two(void *in, void *out, leat_worker *w)
+{
+	uint64_t n = *(uint64_t *)in;
+
+	return n == 1 ? -EPERM : fail_at_gate(in, out, w);
+}
+
+/* Call 1 fails first, but call 0 is the one that the barrier waits for. */
+Test(fan_errors, a_barrier_takes_back_the_stop_by_its_own_calls_only)
+{
+	struct stopped s = {.fails = GATE};
+	leat_fan_opts opts = {.fn = fail_two,
+		.arg = &s,
+		.workers = 2,
+		.flags = LEAT_FAN_STOP};
+	leat_handle *h;
+	leat_call_opts with = {.handle = &h};
+	pthread_t thread;
+
+	s.fan = open_fan(&opts);
+	leat_call(s.fan, leat_u64(0), NULL, 0);
+	cr_assert(gate_await(&s.fails, 1));
+	pthread_create(&thread, NULL, barrier, &s);
+	while (load_relaxed(&s.fan->chain->passed.word) >> 32 == 0)
+		sched_yield();
+	cr_assert_eq(leat_call_with(s.fan, leat_u64(1), NULL, 0, &with), 0);
+	cr_assert_eq(leat_handle_wait(h, NULL, leat_after(10 * LEAT_S)), 0);
+	gate_open(&s.fails);
+	pthread_join(thread, NULL);
+	cr_assert_eq(s.rc, -EIO);
+	cr_assert_eq(leat_call(s.fan, leat_u64(2), NULL, 0), -ECANCELED);
+	cr_assert_eq(leat_fan_wait(s.fan), -EPERM);
+	cr_assert_eq(leat_call(s.fan, leat_u64(2), NULL, 0), 0);
+	cr_assert_eq(leat_fan_close(s.fan), 0);
+}
+
 /* Retries */
 
 static int third_time(void *in, void *out, leat_worker *w)

@@ -38,6 +38,8 @@ struct hooks {
 	/* A call has ended its thread: in its stead this returns, as the row's
 	 * function would have; and the chain goes on. */
 	int (*ended)(void *in, void **out, leat_worker *w);
+	/* What the worker is at is wanted no more: for leat_stopping. */
+	bool (*unwanted)(const leat_worker *w);
 };
 
 struct leat_chain {

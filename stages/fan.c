@@ -107,7 +107,8 @@ static int open_chain(leat_fan *f, leat_report *r)
 		.thin = hand_wait,
 		.single = true,
 		.taken = calls_fetch,
-		.ended = call_ended};
+		.ended = call_ended,
+		.unwanted = call_unwanted};
 	int rc = chain_open(&f->chain, &row, 1, &opts, &hooks, r);
 
 	if (rc < 0)

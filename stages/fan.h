@@ -357,6 +357,10 @@ int call_run(void *in, void **out, leat_worker *w);
  */
 int call_ended(void *in, void **out, leat_worker *w);
 
+/* call_unwanted: since the worker's call has started, it was cancelled, or the
+ * fan was stopped. */
+bool call_unwanted(const leat_worker *w);
+
 /* raise_to makes a mark, such as `cancelled`, at least as high. */
 void raise_to(uint64_t *mark, uint64_t least);
 

@@ -23,6 +23,17 @@ void raise_to(uint64_t *mark, uint64_t least)
 		;
 }
 
+/* is_cancelled: it is not to start; if it runs, nobody needs it any more. */
+static inline bool is_cancelled(const leat_fan *f, const struct call *c)
+{
+	return c->seq < load_relaxed(&f->cancelled);
+}
+
+bool call_unwanted(const leat_worker *w)
+{
+	return w->in != w && is_cancelled(fan_of(w), w->in);
+}
+
 /* begin tells whether a call may start; a watched one is claimed. */
 static bool begin(leat_fan *f, struct call *c)
 {
@@ -32,7 +43,7 @@ static bool begin(leat_fan *f, struct call *c)
 		load_relaxed(&c->more->state) != STATE_RUNS &&
 		!cas(&c->more->state, &waits, STATE_RUNS))
 		return false;
-	return c->seq >= load_relaxed(&f->cancelled);
+	return !is_cancelled(f, c);
 }
 
 /* The output starts as zeroes at each attempt. Most are a word or two. */
@@ -155,8 +166,7 @@ int call_ended(void *in, void **out, leat_worker *w)
 static bool may_repeat(
 	const leat_fan *f, const struct call *c, const leat_worker *w)
 {
-	return w->view.attempt < f->opts.retries &&
-	       c->seq >= load_relaxed(&f->cancelled);
+	return w->view.attempt < f->opts.retries && !is_cancelled(f, c);
 }
 
 /* ended takes care of a call that was no plain success; it returns what the
@@ -192,8 +202,7 @@ int call_run(void *in, void **out, leat_worker *w)
 
 	if (f->opts.flags & LEAT_FAN_NEXT)
 		*out = c;
-	if (unlikely(c->flags & CALL_WATCHED ||
-		     c->seq < load_relaxed(&f->cancelled)) &&
+	if (unlikely(c->flags & CALL_WATCHED || is_cancelled(f, c)) &&
 		!begin(f, c)) {
 		c->fate |= FATE_NEVER;
 		finish(f, c, w, -ECANCELED);

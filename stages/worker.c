@@ -31,7 +31,10 @@ uint32_t leat_attempt(const leat_worker *w)
 
 int leat_stopping(const leat_worker *w)
 {
-	return chain_stopping(w->stage->chain);
+	const leat_chain *c = w->stage->chain;
+
+	return chain_stopping(c) ||
+	       (c->hooks.unwanted != NULL && c->hooks.unwanted(w));
 }
 
 int leat_error(leat_worker *w, int code, const char *fmt, ...)

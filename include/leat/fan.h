@@ -75,7 +75,10 @@ typedef struct leat_handle leat_handle;
  *
  * With w, all that stage functions may do works here too, but leat_emit:
  * leat_arg (opts.arg), leat_state (what opts.open made), leat_index,
- * leat_attempt, leat_error; and leat_put, leat_apply and leat_call_key.
+ * leat_attempt, leat_error; and leat_put, leat_apply and leat_call_key. So does
+ * leat_stopping, which returns 1 once leat_fan_cancel, or a failure with
+ * LEAT_FAN_STOP, has come since this call started: nobody wants more of it, and
+ * it had better return soon, with a failure if it likes.
  */
 typedef int (*leat_call_fn)(void *in, void *out, leat_worker *w);
 

@@ -489,6 +489,84 @@ Test(fan_errors, a_barrier_takes_back_the_stop_by_its_own_calls_only)
 	cr_assert_eq(leat_fan_close(s.fan), 0);
 }
 
+/* A call that runs may look whether it is still wanted. */
+struct looker {
+	struct gate gate;
+	int opening, before, after;
+};
+
+static int look_at_open(void **state, leat_worker *w)
+{
+	struct looker *l = leat_arg(w);
+
+	(void)state;
+	l->opening = leat_stopping(w);
+	return 0;
+}
+
+static int look_twice(void *in, void *out, leat_worker *w)
+{
+	struct looker *l = leat_arg(w);
+
+	(void)out;
+	if (*(uint64_t *)in == 1)
+		return -EIO;
+	l->before = leat_stopping(w);
+	if (!gate_pass(&l->gate))
+		return -ETIMEDOUT;
+	l->after = leat_stopping(w);
+	return 0;
+}
+
+Test(fan_errors, a_call_sees_that_it_was_cancelled)
+{
+	struct looker l = {.gate = GATE, .opening = 2};
+	leat_fan_opts opts = {.fn = look_twice,
+		.arg = &l,
+		.open = look_at_open,
+		.workers = 1};
+	leat_fan *fan = open_fan(&opts);
+
+	cr_assert_eq(l.opening, 0);
+	leat_call(fan, leat_u64(0), NULL, 0);
+	cr_assert(gate_await(&l.gate, 1));
+	leat_fan_cancel(fan);
+	gate_open(&l.gate);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(l.before, 0);
+	cr_assert_eq(l.after, 1);
+	leat_call(fan, leat_u64(2), NULL, 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(l.before, 0);
+	cr_assert_eq(l.after, 0);
+	leat_fan_close(fan);
+}
+
+Test(fan_errors, a_call_sees_that_a_failure_has_stopped_the_fan)
+{
+	struct looker l = {.gate = GATE};
+	leat_fan_opts opts = {.fn = look_twice,
+		.arg = &l,
+		.workers = 2,
+		.flags = LEAT_FAN_STOP};
+	leat_fan *fan = open_fan(&opts);
+	leat_handle *h;
+	leat_call_opts with = {.handle = &h};
+
+	leat_call(fan, leat_u64(0), NULL, 0);
+	cr_assert(gate_await(&l.gate, 1));
+	leat_call_with(fan, leat_u64(1), NULL, 0, &with);
+	cr_assert_eq(leat_handle_wait(h, NULL, leat_after(10 * LEAT_S)), 0);
+	gate_open(&l.gate);
+	cr_assert_eq(leat_fan_wait(fan), -EIO);
+	cr_assert_eq(l.before, 0);
+	cr_assert_eq(l.after, 1);
+	leat_call(fan, leat_u64(2), NULL, 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(l.after, 0);
+	leat_fan_close(fan);
+}
+
 /* Retries */
 
 static int third_time(void *in, void *out, leat_worker *w)

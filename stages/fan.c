@@ -8,11 +8,31 @@
 
 #define QUEUE_DEFAULT 4096
 #define KEY_DEFAULT   16
-#define SIZE_MOST     ((size_t)1 << 30)
+#define SIZE_MOST     (((size_t)1 << 30) - 1)
 #define KEY_MOST      UINT16_MAX /* as call.key_size has no more bits */
 
 #define KNOWN_FLAGS \
 	((uint32_t)(LEAT_FAN_REPLACE | LEAT_FAN_STOP | LEAT_FAN_NEXT))
+
+static int check_size(
+	const char *name, size_t size, size_t most, leat_report *r)
+{
+	if (size <= most)
+		return 0;
+	report_text(r, "%s: %zu is over %zu", name, size, most);
+	return LEAT_ESIZE;
+}
+
+static int check_sizes(const leat_fan_opts *o, leat_report *r)
+{
+	int rc = check_size("out_size", o->out_size, SIZE_MOST, r);
+
+	if (rc == 0)
+		rc = check_size("in_size", o->in_size, SIZE_MOST, r);
+	if (rc == 0)
+		rc = check_size("key_size", o->key_size, KEY_MOST, r);
+	return rc;
+}
 
 static int check(const leat_fan_opts *o, leat_report *r)
 {
@@ -25,13 +45,7 @@ static int check(const leat_fan_opts *o, leat_report *r)
 			r, "flags: unknown bits %#x", o->flags & ~KNOWN_FLAGS);
 		return LEAT_EFLAGS;
 	}
-	if (o->out_size >= SIZE_MOST || o->in_size >= SIZE_MOST ||
-		o->key_size > KEY_MOST) {
-		report_text(r, "out_size, in_size or key_size: a gigabyte, "
-			       "or 65535 for a key, is the limit");
-		return LEAT_ESIZE;
-	}
-	return 0;
+	return check_sizes(o, r);
 }
 
 /* A type that needs an alignment of 16 has a size of at least that. */

@@ -175,7 +175,9 @@ static int ended(leat_fan *f, struct call *c, leat_worker *w, int rc)
 {
 	if (rc > 0)
 		rc = leat_error(w, LEAT_ERETURN,
-			"the function returned %d, which means nothing", rc);
+			"the function returned %d; it may return 0 or a "
+			"negative code",
+			rc);
 	if (rc < 0 && may_repeat(f, c, w)) {
 		undo(c);
 		return rc;

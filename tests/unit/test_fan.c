@@ -1274,6 +1274,31 @@ Test(fan, bad_options_are_refused_with_a_reason)
 	cr_assert_eq(leat_fan_close(NULL), 0);
 }
 
+/* The size that is too large is named, and so is what it may be. */
+static void check_size(leat_fan_opts opts, const char *name, const char *most)
+{
+	leat_report report;
+	leat_fan *fan;
+
+	opts.fn = square;
+	opts.report = &report;
+	cr_assert_eq(leat_fan_open(&fan, &opts), LEAT_ESIZE);
+	cr_assert_eq(
+		strncmp(report.text, name, strlen(name)), 0, "%s", report.text);
+	cr_assert_not_null(strstr(report.text, most), "%s", report.text);
+}
+
+Test(fan, a_size_that_is_too_large_is_named)
+{
+	size_t most = ((size_t)1 << 30) - 1;
+
+	check_size((leat_fan_opts){.out_size = most + 1},
+		"out_size:", "1073741823");
+	check_size(
+		(leat_fan_opts){.in_size = SIZE_MAX}, "in_size:", "1073741823");
+	check_size((leat_fan_opts){.key_size = 65536}, "key_size:", "65535");
+}
+
 Test(fan, older_and_newer_options)
 {
 	struct {

@@ -126,6 +126,7 @@ Test(fan_errors, a_meaningless_return_value_is_one)
 	cr_assert_eq(leat_fan_wait(fan), LEAT_ERETURN);
 	leat_fan_failure(fan, &done);
 	cr_assert(strstr(done.text, "17"));
+	cr_assert(strstr(done.text, "0 or a negative code"));
 	leat_fan_close(fan);
 }
 

@@ -157,7 +157,10 @@ enum leat_fan_flag {
 	LEAT_FAN_STOP = 2,
 	/*
 	 * Finished calls are given, each once, by leat_next. `queue` then
-	 * bounds the calls that it has not given yet, so memory does too.
+	 * bounds the calls that it has not given yet, and so memory. Without
+	 * this flag nothing bounds it: a call stays in memory at least until
+	 * the barrier, and a result until the barrier after the next call with
+	 * its key, leat_fan_clear or leat_fan_close.
 	 */
 	LEAT_FAN_NEXT = 4
 };
@@ -175,17 +178,18 @@ typedef struct leat_fan_opts {
 			      * each processor that this process may use */
 	uint32_t queue;	     /* calls that may wait to be started; 0: 4096 */
 	uint32_t flags;	     /* LEAT_FAN_... */
-	uint32_t callers;    /* 1 promises that no two threads use the fan at
-			      * the same time, nor its calls, but for what takes
-			      * a leat_worker; that makes calls faster */
+	uint32_t callers;    /* 1 makes calls faster, and is a promise: one
+			      * thread at a time uses the fan, and its calls,
+			      * which run beside that one, do not use it. They
+			      * may use what takes a leat_worker */
 	uint32_t retries;    /* further attempts after a failure */
 	uint32_t reserved;   /* 0 */
 	uint64_t backoff_ns; /* before the first; doubles each time */
 	void (*free_in)(void *in);   /* frees arguments passed as pointers; on
 				      * the workers' threads */
 	void (*free_out)(void *out); /* frees what an output contains, not the
-				      * output itself; on any thread, which it
-				      * must not use the fan in */
+				      * output itself; runs on any thread. It
+				      * must not use the fan */
 	int (*open)(void **state, leat_worker *w); /* once per worker, in it; */
 	void (*close)(void *state);		   /* as in a row */
 	/* done is shown each call as it finishes, on the worker's thread,
@@ -275,10 +279,11 @@ static inline int leat_call_with(leat_fan *fan, leat_key key, const void *in,
 /*
  * leat_fan_wait is the barrier: it waits until every call made before it is
  * finished, those that such calls made included, and applies their effects in
- * call order. Returns 0; the code of the first call, in call order, that
- * failed since the last barrier (leat_fan_failure tells more, and leat_each
- * lists all; the other calls' effects are there); -EDEADLK from inside a call
- * of the fan, and from a function that the barrier calls (see leat_apply).
+ * call order. Returns 0; the code of the first call, in call order, of those
+ * that ran and failed since the last barrier, or -ECANCELED if none of these
+ * failed but some never ran (leat_fan_failure tells more, and leat_each lists
+ * all; the other calls' effects are there); -EDEADLK from inside a call of the
+ * fan, and from a function that the barrier calls (see leat_apply).
  */
 LEAT_API int leat_fan_wait(leat_fan *fan);
 
@@ -319,8 +324,9 @@ static inline int leat_each(leat_fan *fan, leat_done *done)
 }
 
 /*
- * leat_fan_failure shows the first failure, in call order, that the last
- * barrier met, and returns its code; 0, and *done zeroed, when there was none.
+ * leat_fan_failure shows the failure whose code the last barrier returned: the
+ * first one, in call order, of those that ran, or else of those that never ran.
+ * Returns its code; 0, and *done zeroed, when there was none.
  */
 LEAT_API int leat_fan_failure_sized(
 	leat_fan *fan, leat_done *done, size_t size);
@@ -447,8 +453,9 @@ LEAT_API const void *leat_call_key(const leat_worker *w, size_t *size);
 /*
  * LEAT_SYNCHRONIZED(fan) { ... } is a block that ends with the barrier, also
  * when it is left by break, return or goto, or in C++ by an exception. (A
- * `break` leaves the block alone. What `return` returns is worked out before
- * the barrier.) leat_fan_failure tells what has failed. longjmp skips it.
+ * `break` leaves only this block, not a loop around it. What `return` returns
+ * is worked out before the barrier.) leat_fan_failure tells what has failed.
+ * longjmp skips it.
  */
 #define LEAT_SCOPE_JOIN(a, b) a##b
 #define LEAT_SCOPE_NAME(line) LEAT_SCOPE_JOIN(leat_scope_, line)

@@ -203,6 +203,24 @@ static void release_all(leat_fan *f)
 		call_release(f, call_at(f, id));
 }
 
+/* last_barriers: what a barrier calls may make calls, which the next one is
+ * for. */
+static int last_barriers(leat_fan *f)
+{
+	uint64_t made;
+	int rc = 0;
+
+	do {
+		int code;
+
+		made = fan_made(f);
+		code = leat_fan_wait(f);
+		if (rc == 0)
+			rc = code;
+	} while (fan_made(f) != made);
+	return rc;
+}
+
 int leat_fan_close(leat_fan *f)
 {
 	int rc, left;
@@ -211,7 +229,7 @@ int leat_fan_close(leat_fan *f)
 		return 0;
 	if (fan_inside(f) || barrier_is_mine(f))
 		return -EDEADLK;
-	rc = leat_fan_wait(f);
+	rc = last_barriers(f);
 	left = leat_close(f->chain); /* not 0 if opts.close ended its thread */
 	if (rc == 0)
 		rc = left;

@@ -387,11 +387,13 @@ static inline int leat_next_until(
 LEAT_API void leat_fan_cancel(leat_fan *fan);
 
 /*
- * leat_fan_close is a barrier, then joins the workers and frees the fan, its
- * results and its handles. Returns as leat_fan_wait does, or LEAT_ETHREAD if
- * opts.close has ended its thread; from inside a call
- * of the fan it does nothing but return -EDEADLK: call leat_fan_cancel there.
- * No other thread may be in a call on the fan, or make one. NULL is fine.
+ * leat_fan_close is a barrier, and one more for what that calls, until no new
+ * calls are made; then it joins the workers and frees the fan, its results and
+ * its handles. Returns what the first of these barriers returned that did not
+ * return 0, or LEAT_ETHREAD if opts.close has ended its thread; from inside a
+ * call of the fan it does nothing but return -EDEADLK: call leat_fan_cancel
+ * there. No other thread may be in a call on the fan, or make one. NULL is
+ * fine.
  */
 LEAT_API int leat_fan_close(leat_fan *fan);
 

@@ -962,6 +962,56 @@ Test(fan, what_the_barrier_calls_may_clear)
 	}
 }
 
+/* A call whose argument is how many more there are to be, each made by what the
+ * barrier calls for the one before. */
+struct descent {
+	leat_fan *fan;
+	uint64_t slot, applied;
+	int code; /* of the second one */
+};
+
+static void descend(void *descent, const void *value, size_t size)
+{
+	struct descent *d = descent;
+	uint64_t left;
+
+	memcpy(&left, value, size);
+	d->applied++;
+	if (left-- > 0)
+		cr_assert_eq(
+			leat_call_into(d->fan, &d->slot, &left, sizeof(left)),
+			0);
+}
+
+static int apply_descent(void *in, void *out, leat_worker *w)
+{
+	struct descent *d = leat_arg(w);
+	uint64_t left = *(uint64_t *)in;
+
+	*(uint64_t *)out = 100 + left;
+	if (left == 2 && d->code != 0)
+		return d->code;
+	return leat_apply(w, descend, d, &left, sizeof(left));
+}
+
+Test(fan, the_close_applies_what_its_barrier_has_called)
+{
+	for (int code = 0; code >= -EIO; code -= EIO) {
+		struct descent d = {.code = code};
+		leat_fan_opts opts = {.fn = apply_descent,
+			.arg = &d,
+			.in_size = 8,
+			.out_size = 8};
+		uint64_t left = 3;
+
+		d.fan = open_fan(&opts);
+		cr_assert_eq(leat_call_into(d.fan, &d.slot, &left, 8), 0);
+		cr_assert_eq(leat_fan_close(d.fan), code);
+		cr_assert_eq(d.applied, code == 0 ? 4 : 1);
+		cr_assert_eq(d.slot, code == 0 ? 100 : 103);
+	}
+}
+
 Test(fan, what_the_barrier_calls_may_wait_for_a_call_that_clears)
 {
 	struct clearing c = {.apply = clear_by_call};

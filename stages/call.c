@@ -64,8 +64,9 @@ static FORCE_INLINE void file_call(
 	link_last(f, c);
 }
 
-/* admit makes a call for which there is room, under the lock. */
-static FORCE_INLINE int admit(leat_fan *f, struct wish w)
+/* admit makes a call for which there is room, under the lock; *made is how many
+ * there are with it. */
+static FORCE_INLINE int admit(leat_fan *f, struct wish w, uint64_t *made)
 {
 	struct place p;
 	struct call *c;
@@ -83,7 +84,7 @@ static FORCE_INLINE int admit(leat_fan *f, struct wish w)
 	f->chores += p.id != 0 || w.slot != NULL;
 	if (w.handle != NULL)
 		*w.handle = c->more;
-	hand_put(f, c);
+	*made = hand_put(f, c);
 	return 0;
 }
 
@@ -182,7 +183,7 @@ static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 	return rc == -ETIMEDOUT && until < deadline ? 0 : rc;
 }
 
-static FORCE_INLINE int make(leat_fan *f, struct wish w)
+static FORCE_INLINE int make(leat_fan *f, struct wish w, uint64_t *made)
 {
 	uint64_t cancelled;
 	int rc = -EAGAIN;
@@ -192,7 +193,7 @@ static FORCE_INLINE int make(leat_fan *f, struct wish w)
 	if (unlikely(cancelled >= STOPPED))
 		rc = cancelled == STOPPED ? -ECANCELED : LEAT_ETHREAD;
 	else if (likely(has_room(f)))
-		rc = admit(f, w);
+		rc = admit(f, w, made);
 	fan_unlock(f);
 	return rc;
 }
@@ -204,35 +205,45 @@ static bool is_key(const leat_key *key)
 	return key->size > 0;
 }
 
-/* make_late waits for room and makes the call then; apart, so that the usual
+/* pass_on is for who has made a call, the last one of `made`. */
+static FORCE_INLINE void pass_on(leat_fan *f, uint64_t made)
+{
+	if (!f->alone && unlikely(fan_inside(f)))
+		fetch_add(&f->nested, 1);
+	hand_new(f, made);
+}
+
+/* call_late waits for room and makes the call then; apart, so that the usual
  * call need not save what only this needs. */
-static NO_INLINE int make_late(leat_fan *f, struct wish w)
+static NO_INLINE int call_late(leat_fan *f, struct wish w)
 {
 	uint64_t since = leat_now();
+	uint64_t made = 0;
 	int rc = -EAGAIN;
 
 	while (rc == -EAGAIN) {
 		rc = await_room(f, w.deadline, since);
 		if (rc == 0)
-			rc = make(f, w);
+			rc = make(f, w, &made);
 	}
+	if (rc == 0)
+		pass_on(f, made);
 	return rc;
 }
 
 static FORCE_INLINE int call(leat_fan *f, struct wish w)
 {
+	uint64_t made = 0;
 	int rc;
 
 	if (unlikely(!is_key(w.key)))
 		return -EINVAL;
-	rc = make(f, w);
+	rc = make(f, w, &made);
 	if (unlikely(rc == -EAGAIN) && w.deadline != 0)
-		rc = make_late(f, w);
+		return call_late(f, w);
 	if (unlikely(rc < 0))
 		return rc;
-	if (!f->alone && unlikely(fan_inside(f)))
-		fetch_add(&f->nested, 1);
-	hand_new(f);
+	pass_on(f, made);
 	return 0;
 }
 

@@ -17,8 +17,8 @@
  * somebody is going to look for them. A worker that waits awake for a while, or
  * is about to sleep, moves the tail behind all calls made, and so it does once
  * more when it has taken something after that: hence a call is also left where
- * earlier ones have woken somebody and are yet to be taken. Whoever waits for
- * calls, or for room, moves it too.
+ * only earlier ones are handed over, and yet to be taken: for them somebody is
+ * awake, or woken. Whoever waits for calls, or for room, moves it too.
  *
  * Nor do such calls wake anybody, as long as all workers are awake, or some are
  * and one of the others watches: for that one looks at every tick, should those
@@ -303,9 +303,9 @@ static inline bool hand_all_awake(const leat_fan *f)
 }
 
 /* hand_put puts a call, as the next one, into its place in the queue, which it
- * has; under the lock. */
+ * has; under the lock. It returns how many calls there are with this one. */
 /* model: hand.pml put */
-static inline void hand_put(leat_fan *f, struct call *c)
+static inline uint64_t hand_put(leat_fan *f, struct call *c)
 {
 	uint64_t made = fan_made(f) + 1;
 
@@ -313,6 +313,7 @@ static inline void hand_put(leat_fan *f, struct call *c)
 	store_release(&f->made, made);
 	if (unlikely(made % COMPANY == 0 || !hand_is_light(f)))
 		store_release(&f->queue->ring.tail, made);
+	return made;
 }
 
 /* hand_over hands over all calls that have been put, and wakes nobody. */
@@ -322,15 +323,16 @@ void hand_over(leat_fan *f);
 void hand_over_now(leat_fan *f);
 
 /* hand_new_now is hand_new where the call may not just be left. */
-void hand_new_now(leat_fan *f);
+void hand_new_now(leat_fan *f, uint64_t made);
 
-/* hand_new is for who has put a call. */
+/* hand_new is for who has put a call, and without the lock: so `made` is what
+ * hand_put has returned, as there may be others' calls by now. */
 /* model: hand.pml hand_new */
-static inline void hand_new(leat_fan *f)
+static inline void hand_new(leat_fan *f, uint64_t made)
 {
 	perturb();
 	if (unlikely(!hand_is_light(f) || !hand_all_awake(f)))
-		hand_new_now(f);
+		hand_new_now(f, made);
 }
 
 /* hand_look is for a worker that waits, or is about to sleep. */

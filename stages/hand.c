@@ -40,8 +40,12 @@ void hand_over_now(leat_fan *f)
 	queue_chain(f->queue);
 }
 
-/* is_left: others before this call are yet to be taken, so somebody was woken
- * for them, who looks once it has taken something, or before it sleeps. */
+/*
+ * is_left: only others before this call have been handed over, and are yet to
+ * be taken. Somebody was awake for them, or whoever handed them over has woken
+ * somebody, or is about to; who looks once it has taken something, or before it
+ * sleeps. If this call is handed over, too, it is its caller who has to wake.
+ */
 static bool is_left(const leat_fan *f, uint64_t made)
 {
 	uint64_t popped, pushed;
@@ -53,10 +57,9 @@ static bool is_left(const leat_fan *f, uint64_t made)
 }
 
 /* model: hand.pml hand_new */
-void hand_new_now(leat_fan *f)
+void hand_new_now(leat_fan *f, uint64_t made)
 {
 	struct stage *s = f->stage;
-	uint64_t made = fan_made(f);
 	bool company = made % COMPANY == 0;
 	bool left = false;
 

@@ -5,24 +5,27 @@
  * or a worker that waits or is about to sleep. And who moves it wakes somebody,
  * or nobody.
  *
- * One caller; its calls are numbered, and have their number as their position
- * in the queue, which is a head and a tail, and never full. Workers take one
- * item at a time. Memory and park as in queue.pml, ticks as in visit.pml: one
- * comes when nothing else can happen, and EARLY times for each worker while no
- * store waits in a buffer. Whether calls are light may be answered otherwise at
- * every look. Places, and the looks of who leaves one, are left out: nobody
- * visits a fan's, and there is one for each worker.
+ * Callers make their calls under a lock. Calls are numbered, and have their
+ * number as their position in the queue, which is a head and a tail, and never
+ * full. Workers take one item at a time. Memory and park as in queue.pml, ticks
+ * as in visit.pml: one comes when nothing else can happen, and EARLY times for
+ * each worker while no store waits in a buffer. Whether calls are light may be
+ * answered otherwise at every look. Places, and the looks of who leaves one, are
+ * left out: nobody visits a fan's, and there is one for each worker.
  *
- * What is checked: every call that is made is run, once, although the caller
+ * What is checked: every call that is made is run, once, although its caller
  * never waits for it; no worker sleeps, or runs a call for ever, instead; and
  * the tail never goes back.
  *
- * Parameters: WORKERS, ITEMS (calls), COMPANY, EARLY, and
+ * Parameters: CALLERS, WORKERS, ITEMS (calls), COMPANY, EARLY, and
  *	LOOK		a worker may also look while it waits awake
  *	MEET		a call runs until the next one is done; not every second
- *	REST		the caller may wait, before a call, until nothing else
- *			happens
+ *	REST		callers may wait, before a call, until nothing else
+ *			happens; and then one of them goes on, or all do
  */
+#ifndef CALLERS
+#define CALLERS 1
+#endif
 #ifndef WORKERS
 #define WORKERS 1
 #endif
@@ -36,7 +39,7 @@
 #define EARLY 0
 #endif
 
-#define THREADS (WORKERS + 1)
+#define THREADS (CALLERS + WORKERS)
 
 /* Shared memory. */
 byte made, tail, head;
@@ -44,6 +47,10 @@ byte waiters, tokens;
 byte awake = WORKERS;
 bit watching;
 byte stirs;
+#if CALLERS > 1
+bit locked;
+#endif
+bit rest[CALLERS];
 
 /* What only the property looks at. */
 bit done[ITEMS + 1];
@@ -55,7 +62,12 @@ byte done_all;
 #define A_HEAD	2
 #define A_WATCH 3
 #define A_STIRS 4
-#define BUFFER	3
+#define A_LOCK	5
+#if CALLERS == 1
+#define BUFFER 3
+#else
+#define BUFFER 4
+#endif
 
 typedef buffer {
 	byte n;
@@ -67,7 +79,8 @@ buffer sb[THREADS];
 #define DRAINED(t) (sb[t].n == 0)
 #define BUFFERED(t, a) ((sb[t].n > 0 && sb[t].addr[0] == a) || \
 	(sb[t].n > 1 && sb[t].addr[1] == a) || \
-	(sb[t].n > 2 && sb[t].addr[2] == a))
+	(sb[t].n > 2 && sb[t].addr[2] == a) || \
+	(sb[t].n > 3 && sb[t].addr[BUFFER - 1] == a))
 
 inline store(t, a, v)
 {
@@ -90,14 +103,21 @@ inline let_out(t)
 		:: sb[t].addr[0] == A_HEAD -> head = sb[t].value[0]
 		:: sb[t].addr[0] == A_WATCH -> watching = sb[t].value[0]
 		:: sb[t].addr[0] == A_STIRS -> stirs = sb[t].value[0]
+#if CALLERS > 1
+		:: sb[t].addr[0] == A_LOCK -> locked = sb[t].value[0]
+#endif
 		fi;
 		sb[t].n--;
 		sb[t].addr[0] = sb[t].addr[1];
 		sb[t].value[0] = sb[t].value[1];
 		sb[t].addr[1] = sb[t].addr[2];
 		sb[t].value[1] = sb[t].value[2];
-		sb[t].addr[2] = 0;
-		sb[t].value[2] = 0
+#if CALLERS > 1
+		sb[t].addr[2] = sb[t].addr[3];
+		sb[t].value[2] = sb[t].value[3];
+#endif
+		sb[t].addr[BUFFER - 1] = 0;
+		sb[t].value[BUFFER - 1] = 0
 	}
 }
 
@@ -110,8 +130,11 @@ end:
 		if
 		:: sb[0].n > 0 -> t = 0
 		:: sb[1].n > 0 -> t = 1
-#if WORKERS > 1
+#if THREADS > 2
 		:: sb[2].n > 0 -> t = 2
+#endif
+#if THREADS > 3
+		:: sb[3].n > 0 -> t = 3
 #endif
 		fi;
 		let_out(t);
@@ -209,6 +232,9 @@ inline hand_over_now()
 	queue_chain()
 }
 
+/* What a caller sees of `made`, in which its own calls are, too. */
+#define MADE (made > calls -> made : calls)
+
 /* fan.h:hand_put. The tail follows when there is company, or when calls are not
  * light. */
 inline put()
@@ -226,6 +252,9 @@ inline hand_new()
 	if
 	:: awake == WORKERS /* hand_all_awake */
 	:: true -> /* hand_is_light */
+#ifdef OTHERS_CALL /* fault: the last call may be another caller's */
+		atomic { calls = MADE }
+#endif
 		store(me, A_STIRS, stirs + 1);
 		attended();
 		if
@@ -238,19 +267,19 @@ inline hand_new()
 #ifdef OWN_CALL /* fault: it may have been handed over, and nobody woken */
 			if
 			:: atomic { tail > to -> to = 0 }
-			:: atomic { tail <= to -> to = calls } hand_over_now()
+			:: atomic { tail <= to -> to = MADE } hand_over_now()
 			fi
 #else
 			if
 			:: atomic { tail > to && tail < calls -> to = 0 }
-			:: atomic { tail <= to || tail == calls -> to = calls }
+			:: atomic { tail <= to || tail >= calls -> to = MADE }
 				hand_over_now()
 			fi
 #endif
-		:: atomic { calls % COMPANY == 0 -> yes = 0; to = calls }
+		:: atomic { calls % COMPANY == 0 -> yes = 0; to = MADE }
 			hand_over_now()
 		fi
-	:: to = calls; hand_over_now()
+	:: to = MADE; hand_over_now()
 	fi
 }
 
@@ -262,25 +291,46 @@ inline hand_look()
 	looked = 1 /* wait.h:wait_look */
 }
 
+/* call.c:make; a caller that finds that all calls are made is done. */
+inline make()
+{
+#if CALLERS > 1
+	atomic {
+		!locked && DRAINED(me) ->
+		if
+		:: made < ITEMS -> locked = 1; calls = made
+		:: else -> break
+		fi
+	}
+	put();
+	store(me, A_LOCK, 0)
+#else
+	put()
+#endif
+}
+
 /* call.c:call, again and again. */
 proctype caller(byte me)
 {
 	byte calls, to;
-	bit yes, rest;
+	bit yes;
 
 	do
 	:: calls < ITEMS ->
 #ifdef REST
 		if
-		:: rest = 1
-		:: rest = 0
+		:: rest[me] = 1
+		:: true
 		fi;
 		if
-		:: rest && timeout -> rest = 0
-		:: !rest
+		:: atomic { rest[me] && timeout -> rest[me] = 0 }
+#if CALLERS > 1
+		:: atomic { rest[me] && timeout -> rest[0] = 0; rest[1] = 0 }
+#endif
+		:: !rest[me]
 		fi;
 #endif
-		put();
+		make();
 		hand_new()
 	:: else -> break
 	od
@@ -297,12 +347,22 @@ inline begin_watch(yes_or_no)
 	}
 }
 
-#if WORKERS == 1
-#define ALL_OUT	  (DRAINED(0) && DRAINED(1))
-#define FENCE_ALL DRAINED(0)
+#if THREADS == 2
+#define ALL_OUT (DRAINED(0) && DRAINED(1))
+#elif THREADS == 3
+#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2))
 #else
-#define ALL_OUT	  (DRAINED(0) && DRAINED(1) && DRAINED(2))
-#define FENCE_ALL DRAINED(0); DRAINED(3 - me)
+#define ALL_OUT (DRAINED(0) && DRAINED(1) && DRAINED(2) && DRAINED(3))
+#endif
+#if CALLERS == 1
+#define FENCE_CALLERS DRAINED(0)
+#else
+#define FENCE_CALLERS DRAINED(0); DRAINED(1)
+#endif
+#if WORKERS == 1
+#define FENCE_ALL FENCE_CALLERS
+#else
+#define FENCE_ALL FENCE_CALLERS; DRAINED(2 * CALLERS + 1 - me)
 #endif
 #define TICK (timeout || (early < EARLY && ALL_OUT))
 
@@ -479,9 +539,12 @@ init {
 	atomic {
 		run memory();
 		run caller(0);
-		run worker(1);
+#if CALLERS > 1
+		run caller(1);
+#endif
+		run worker(CALLERS);
 #if WORKERS > 1
-		run worker(2);
+		run worker(CALLERS + 1);
 #endif
 	}
 	done_all == ITEMS

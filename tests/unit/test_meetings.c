@@ -361,8 +361,7 @@ static void make_call(void *handing, uint64_t n)
 
 	(void)n;
 	f->place = ring_place(&f->queue->ring, f->made);
-	hand_put(f, &h->call);
-	hand_new(f);
+	hand_new(f, hand_put(f, &h->call));
 }
 
 static void make_call_and_hand_over(void *handing, uint64_t n)
@@ -439,6 +438,49 @@ TEST(meetings, who_calls_meets_who_was_woken)
 	make_call(&h, 0);
 	encounter(&e);
 	passage_close(&h.passage);
+}
+
+static uint64_t put_call(struct handing *h, uint64_t light)
+{
+	leat_fan *f = &h->fan;
+
+	h->passage.stage.light = light;
+	f->place = ring_place(&f->queue->ring, f->made);
+	return hand_put(f, &h->call);
+}
+
+/* Between two steps of a caller another one makes a call: it leaves that to
+ * whom the first one is going to wake. */
+static void wakes_beside_another(uint64_t before, uint64_t light)
+{
+	static struct handing h;
+	struct park *threads;
+	uint64_t first, second;
+
+	handing_open(&h);
+	threads = &h.fan.queue->not_empty;
+	for (uint64_t n = 0; n < before; n++) {
+		make_call(&h, n);
+		take_call(&h, n);
+	}
+	park_announce(threads);
+	first = put_call(&h, light);
+	second = put_call(&h, 1);
+	hand_new(&h.fan, second);
+	hand_new(&h.fan, first);
+	cr_assert_not(park_busy(threads));
+	cr_assert_eq(park_wait(threads, LEAT_NEVER), 0);
+	passage_close(&h.passage);
+}
+
+TEST(meetings, who_hands_over_for_company_wakes_beside_another_caller)
+{
+	wakes_beside_another(COMPANY - 1, 1);
+}
+
+TEST(meetings, who_hands_over_a_heavy_call_wakes_beside_another_caller)
+{
+	wakes_beside_another(0, 0);
 }
 
 static int await_call(void *handing, uint64_t n)

@@ -131,10 +131,11 @@ static bool room_now(leat_fan *f)
 	return room;
 }
 
-/* await_taker waits until leat_next makes room. */
+/* await_taker waits until leat_next makes room: which it does inside a barrier
+ * of its own, so the caller must not be in one. */
 static int await_taker(leat_fan *f, uint64_t until, uint64_t since)
 {
-	if (alone_taking(f, since))
+	if (barrier_is_mine(f) || alone_taking(f, since))
 		return -EDEADLK;
 	park_announce(&f->space);
 	if (room_now(f)) {

@@ -235,8 +235,9 @@ LEAT_API int leat_call_by(leat_fan *fan, const leat_key *key, const void *in,
  * since the last barrier, unless LEAT_FAN_REPLACE; -ECANCELED after a failure
  * with LEAT_FAN_STOP; LEAT_ETHREAD once a call has ended its thread; -EDEADLK
  * when the queue is full and the caller itself is in the way: from inside a
- * call of this fan, and with LEAT_FAN_NEXT when nobody else calls leat_next (if
- * nobody at all has, after five seconds); -ENOMEM; -EINVAL without a key.
+ * call of this fan, and with LEAT_FAN_NEXT from a function that the barrier
+ * calls (see leat_apply), or when nobody else calls leat_next (if nobody at all
+ * has, after five seconds); -ENOMEM; -EINVAL without a key.
  */
 LEAT_INLINE int leat_call(
 	leat_fan *fan, leat_key key, const void *in, size_t size)
@@ -362,7 +363,8 @@ LEAT_API void leat_fan_clear(leat_fan *fan);
  *		use(&done);
  *
  * Returns 0; LEAT_END when every call made so far has been given; -EDEADLK
- * from inside a call of the fan; -EINVAL without LEAT_FAN_NEXT.
+ * from inside a call of the fan, and from a function that the barrier calls;
+ * -EINVAL without LEAT_FAN_NEXT.
  */
 LEAT_API int leat_next_sized(
 	leat_fan *fan, leat_done *done, size_t size, uint64_t deadline);

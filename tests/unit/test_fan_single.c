@@ -322,6 +322,67 @@ Test(fan_single, what_one_thread_has_fetched_another_may_take)
 	leat_fan_close(fan);
 }
 
+/* What the barrier calls makes a call, while another thread takes; there is no
+ * room, and the other thread would have to wait for the barrier. */
+struct beyond {
+	leat_fan *fan;
+	struct gate gate;
+	int rc;
+};
+
+static void call_beyond(void *beyond, const void *value, size_t size)
+{
+	struct beyond *b = beyond;
+	leat_call_opts call = {.deadline = leat_after(LEAT_S)};
+
+	(void)value;
+	(void)size;
+	gate_open(&b->gate);
+	b->rc = leat_call_with(b->fan, leat_u64(9), NULL, 0, &call);
+}
+
+static int apply_beyond(void *in, void *out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	return leat_apply(w, call_beyond, leat_arg(w), NULL, 0);
+}
+
+static void *take_late(void *beyond)
+{
+	struct beyond *b = beyond;
+	leat_done done = {0};
+	intptr_t n = 0;
+
+	if (leat_next(b->fan, &done) == LEAT_END && gate_pass(&b->gate))
+		while (leat_next(b->fan, &done) == 0)
+			n++;
+	return (void *)n;
+}
+
+Test(fan_single, a_call_that_the_barrier_makes_does_not_wait_for_next)
+{
+	struct beyond b = {.gate = GATE};
+	leat_fan_opts opts = {.fn = apply_beyond,
+		.arg = &b,
+		.workers = 1,
+		.queue = 2,
+		.flags = LEAT_FAN_NEXT};
+	pthread_t thread;
+	void *n;
+
+	b.fan = open_fan(&opts);
+	pthread_create(&thread, NULL, take_late, &b);
+	cr_assert(gate_await(&b.gate, 1));
+	cr_assert_eq(leat_call(b.fan, leat_u64(0), NULL, 0), 0);
+	cr_assert_eq(leat_call(b.fan, leat_u64(1), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(b.fan), 0);
+	cr_assert_eq(b.rc, -EDEADLK);
+	pthread_join(thread, &n);
+	cr_assert_eq((intptr_t)n, 2);
+	cr_assert_eq(leat_fan_close(b.fan), 0);
+}
+
 static pthread_t main_thread;
 static uint64_t told;
 

@@ -121,14 +121,18 @@ static bool alone_taking(const leat_fan *f, uint64_t since)
 	       (taker == 0 && leat_now() - since > PATIENCE);
 }
 
-static bool room_now(leat_fan *f)
+/* needs_taker: only leat_next makes room. Where it has made some, a worker may
+ * yet have to leave the next place in the queue, as it is about to. */
+static bool needs_taker(leat_fan *f)
 {
-	bool room;
+	bool full;
 
+	if (!(f->opts.flags & LEAT_FAN_NEXT))
+		return false;
 	fan_lock(f);
-	room = has_room(f);
+	full = fan_made(f) - f->given >= f->room;
 	fan_unlock(f);
-	return room;
+	return full;
 }
 
 /* await_taker waits until leat_next makes room: which it does inside a barrier
@@ -138,7 +142,7 @@ static int await_taker(leat_fan *f, uint64_t until, uint64_t since)
 	if (barrier_is_mine(f) || alone_taking(f, since))
 		return -EDEADLK;
 	park_announce(&f->space);
-	if (room_now(f)) {
+	if (!needs_taker(f)) {
 		park_retract(&f->space);
 		return 0;
 	}
@@ -179,8 +183,8 @@ static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 
 	if (fan_inside(f))
 		return -EDEADLK;
-	rc = f->opts.flags & LEAT_FAN_NEXT ? await_taker(f, until, since)
-					   : await_workers(f, until);
+	rc = needs_taker(f) ? await_taker(f, until, since)
+			    : await_workers(f, until);
 	return rc == -ETIMEDOUT && until < deadline ? 0 : rc;
 }
 

@@ -18,7 +18,8 @@
  * is about to sleep, moves the tail behind all calls made, and so it does once
  * more when it has taken something after that: hence a call is also left where
  * only earlier ones are handed over, and yet to be taken: for them somebody is
- * awake, or woken. Whoever waits for calls, or for room, moves it too.
+ * awake, or woken. Whoever waits for calls, or for workers to make room, moves
+ * it too.
  *
  * Nor do such calls wake anybody, as long as all workers are awake, or some are
  * and one of the others watches: for that one looks at every tick, should those

@@ -4,8 +4,9 @@
  *
  * What several threads do to one fan, over and over: calls and barriers;
  * calls that nobody waits for by the fan's own means; calls taken as they
- * complete; cancelling what may be starting; calls made by calls. With -m,
- * that many calls are taken as they complete, and memory must stay flat.
+ * complete, by others or in turns; cancelling what may be starting; calls made
+ * by calls. With -m, that many calls are taken as they complete, and memory
+ * must stay flat.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -233,6 +234,33 @@ static void completed(void)
 	CHECK(leat_fan_close(fan) == 0);
 }
 
+/* One thread that calls and takes, and never makes more calls than there is
+ * room for: so it may wait for a worker, but never for itself. */
+static void in_turns(void)
+{
+	uint64_t room = 1 + pick(2, 4), given = 0;
+	leat_fan_opts opts = {.fn = twice,
+		.out_size = 8,
+		.workers = 1 + (uint32_t)pick(1, 4),
+		.queue = (uint32_t)room,
+		.flags = LEAT_FAN_NEXT};
+	leat_done done = {0};
+	leat_fan *fan;
+
+	CHECK(leat_fan_open(&fan, &opts) == 0);
+	for (uint64_t n = 0; n < CALLS; n++) {
+		if (n - given == room) {
+			CHECK(leat_next(fan, &done) == 0);
+			given++;
+		}
+		CHECK(leat_call(fan, leat_u64(n), NULL, 0) == 0);
+	}
+	for (; leat_next(fan, &done) == 0; given++)
+		;
+	CHECK(given == CALLS);
+	CHECK(leat_fan_close(fan) == 0);
+}
+
 /* Cancelling what may be starting: it runs, or it never does. */
 
 static int count(void *in, void *out, leat_worker *w)
@@ -432,6 +460,7 @@ int main(int argc, char **argv)
 		{"callers", callers},
 		{"forgotten", forgotten},
 		{"completed", completed},
+		{"in turns", in_turns},
 		{"cancelled", cancelled},
 		{"nested", nested},
 		{"stopped", stopped},

@@ -383,6 +383,38 @@ Test(fan_single, a_call_that_the_barrier_makes_does_not_wait_for_next)
 	cr_assert_eq(leat_fan_close(b.fan), 0);
 }
 
+/* There is room for one more, but a worker that takes the call before it in
+ * that place is kept from going on: so it seems, as its turn says. */
+Test(fan_single, room_that_a_worker_is_about_to_make_is_waited_for)
+{
+	leat_fan_opts opts = {.fn = copy,
+		.out_size = 8,
+		.workers = 2,
+		.queue = 2,
+		.flags = LEAT_FAN_NEXT};
+	leat_fan *fan = open_fan(&opts);
+	uint8_t *turn = fan->queue->ring.turn, empty;
+	leat_call_opts soon = {0};
+	leat_done done = {0};
+	int n = 0;
+
+	cr_assert_eq(leat_call(fan, leat_u64(0), NULL, 0), 0);
+	cr_assert_eq(leat_call(fan, leat_u64(1), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(fan), 0);
+	cr_assert_eq(leat_next(fan, &done), 0);
+	empty = *turn;
+	*turn = (uint8_t)(empty - 1);
+	soon.deadline = leat_after(10 * LEAT_MS);
+	cr_assert_eq(
+		leat_call_with(fan, leat_u64(2), NULL, 0, &soon), -ETIMEDOUT);
+	*turn = empty;
+	cr_assert_eq(leat_call(fan, leat_u64(2), NULL, 0), 0);
+	while (leat_next(fan, &done) == 0)
+		n++;
+	cr_assert_eq(n, 2);
+	cr_assert_eq(leat_fan_close(fan), 0);
+}
+
 static pthread_t main_thread;
 static uint64_t told;
 

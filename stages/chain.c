@@ -309,20 +309,23 @@ int chain_open(leat_chain **c, const leat_stage *rows, size_t n,
 
 /* check_run: a chain that is run has a source, and nobody to pull results. What
  * else may be wrong with the table is seen when it is opened. */
-static int check_run(
-	const leat_stage *rows, size_t n, const leat_opts *opts, leat_report *r)
+static int check_run(const leat_stage *rows, size_t n, size_t row_size,
+	const leat_opts *opts, leat_report *r)
 {
+	leat_stage first;
+
 	if (opts->results > 0) {
 		report_text(r, "results: nobody pulls those of leat_run; use "
 			       "leat_open");
 		return -EINVAL;
 	}
-	if (rows == NULL || n == 0 || rows->name == NULL ||
-		rows->source != NULL)
+	if (rows == NULL || n == 0 || row_size == 0 ||
+		sized_take(&first, sizeof(first), rows, row_size) < 0 ||
+		first.name == NULL || first.source != NULL)
 		return 0;
-	report_name(r, rows->name);
+	report_name(r, first.name);
 	report_text(r, "row 0 (%s): leat_run needs a source; use leat_open",
-		rows->name);
+		first.name);
 	return LEAT_ESOURCE;
 }
 
@@ -337,7 +340,7 @@ static int open_sized(leat_chain **c, const leat_stage *rows, size_t n,
 	if (opts != NULL)
 		rc = sized_take(&o, sizeof(o), opts, opts_size);
 	if (rc == 0 && run)
-		rc = check_run(rows, n, &o, &r);
+		rc = check_run(rows, n, row_size, &o, &r);
 	if (rc == 0)
 		rc = open_chain(
 			c, rows, n, row_size, &o, &(struct hooks){0}, &r);

@@ -193,6 +193,11 @@ TEST(row, rows_of_an_older_header_have_a_tail_of_zeroes)
 		0);
 	cr_assert_eq(leat_push(c, NULL), 0);
 	cr_assert_eq(chain_close(c), 0);
+	cr_assert_eq(leat_run_sized((const leat_stage *)rows, 2,
+			     sizeof(rows[0]), NULL, 0),
+		LEAT_ESOURCE);
+	cr_assert_eq(leat_run_sized((const leat_stage *)rows, 2, 0, NULL, 0),
+		LEAT_EROWS);
 }
 
 TEST(row, the_table_and_its_names_are_copied)

@@ -39,14 +39,16 @@ static bool is_pushed(const leat_chain *c)
 
 /* An ordered row needs its window only if its workers, or its retries, could
  * change the order, and if somebody is there to see it: who takes what it
- * makes, or its own flush. */
+ * makes. A sink's keeps the flushes of its workers in order. */
 static bool needs_order(const leat_chain *c, size_t i)
 {
 	const struct stage *s = &c->stage[i];
 
-	return s->row.flags & LEAT_ORDERED && !stage_is_source(s) &&
-	       (s->workers > 1 || s->row.retries > 0) &&
-	       (!s->sink || s->row.flush != NULL);
+	if (!(s->row.flags & LEAT_ORDERED) || stage_is_source(s))
+		return false;
+	if (s->sink)
+		return s->workers > 1 && s->row.flush != NULL;
+	return s->workers > 1 || s->row.retries > 0;
 }
 
 static int open_input(leat_chain *c, size_t i)

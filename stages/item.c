@@ -72,11 +72,12 @@ void item_note_failure(leat_worker *w, int code, bool ends)
  */
 static void fail_worker(leat_worker *w, int code)
 {
-	bool ends = w->stage->row.on_error == LEAT_STOP;
+	leat_chain *c = w->stage->chain;
+	bool stop = w->stage->row.on_error == LEAT_STOP;
 
-	item_note_failure(w, code, ends);
-	if (ends)
-		chain_halt(w->stage->chain);
+	item_note_failure(w, code, stop && !chain_halted(c));
+	if (stop)
+		chain_halt(c);
 }
 
 /*
@@ -91,7 +92,7 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 	int kept = 0;
 
 	fill_report(w, &r, code);
-	fail_note(&c->fail, &r, stop || w->thread->ended);
+	fail_note(&c->fail, &r, (stop && !chain_halted(c)) || w->thread->ended);
 	add_owned(&w->tally.failed, 1);
 	w->in = in;
 	w->odd = ODD_SHOWN;

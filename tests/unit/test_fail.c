@@ -288,3 +288,31 @@ TEST(fail, a_wait_that_is_cancelled_says_so_whatever_was_skipped_before)
 	cr_assert_eq(leat_wait(c), -ECANCELED);
 	cr_assert_eq(chain_close(c), -1002);
 }
+
+static uint64_t interrupted;
+
+static int fail_when_stopped(void *in, void **out, leat_worker *w)
+{
+	(void)in;
+	(void)out;
+	count_up(&interrupted);
+	while (!leat_stopping(w))
+		sched_yield();
+	return -EINTR;
+}
+
+TEST(fail, what_fails_since_it_is_cancelled_has_not_ended_the_chain)
+{
+	leat_stage row = {.name = "a", .fn = fail_when_stopped, .workers = 1};
+	leat_chain *c = single(row, 0);
+	leat_report r;
+
+	push_items(c, 0, 1);
+	await_at_least(&interrupted, 1);
+	leat_cancel(c);
+	while (leat_failure(c, &r) == 0)
+		sched_yield();
+	cr_assert_eq(r.code, -EINTR);
+	cr_assert_eq(leat_wait(c), -ECANCELED);
+	cr_assert_eq(chain_close(c), -EINTR);
+}

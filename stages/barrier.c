@@ -76,8 +76,8 @@ static void forget_failure(leat_fan *f)
 	f->buried = 0;
 }
 
-/* note_failure keeps the first one; one that ran comes before those that a
- * stop has kept from running. */
+/* note_failure keeps the first one; what was cancelled, because another one has
+ * failed, comes after all others. */
 static void note_failure(leat_fan *f, const struct call *c)
 {
 	const struct call *first;
@@ -86,7 +86,7 @@ static void note_failure(leat_fan *f, const struct call *c)
 		return;
 	if (f->failed != 0) {
 		first = call_at(f, f->failed);
-		if (c->fate & FATE_NEVER || !(first->fate & FATE_NEVER))
+		if (c->code == -ECANCELED || first->code != -ECANCELED)
 			return;
 	}
 	forget_failure(f);

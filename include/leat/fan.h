@@ -78,7 +78,7 @@ typedef struct leat_handle leat_handle;
  * leat_attempt, leat_error; and leat_put, leat_apply and leat_call_key. So does
  * leat_stopping, which returns 1 once leat_fan_cancel, or a failure with
  * LEAT_FAN_STOP, has come since this call started: nobody wants more of it, and
- * it had better return soon, with a failure if it likes.
+ * it had better return soon. With -ECANCELED it does not hide what has failed.
  */
 typedef int (*leat_call_fn)(void *in, void *out, leat_worker *w);
 
@@ -280,11 +280,11 @@ static inline int leat_call_with(leat_fan *fan, leat_key key, const void *in,
 /*
  * leat_fan_wait is the barrier: it waits until every call made before it is
  * finished, those that such calls made included, and applies their effects in
- * call order. Returns 0; the code of the first call, in call order, of those
- * that ran and failed since the last barrier, or -ECANCELED if none of these
- * failed but some never ran (leat_fan_failure tells more, and leat_each lists
- * all; the other calls' effects are there); -EDEADLK from inside a call of the
- * fan, and from a function that the barrier calls (see leat_apply).
+ * call order. Returns 0; the code of the first call, in call order, that failed
+ * since the last barrier, but -ECANCELED only if none failed otherwise
+ * (leat_fan_failure tells more, and leat_each lists all; the other calls'
+ * effects are there); -EDEADLK from inside a call of the fan, and from a
+ * function that the barrier calls (see leat_apply).
  */
 LEAT_API int leat_fan_wait(leat_fan *fan);
 
@@ -325,9 +325,8 @@ static inline int leat_each(leat_fan *fan, leat_done *done)
 }
 
 /*
- * leat_fan_failure shows the failure whose code the last barrier returned: the
- * first one, in call order, of those that ran, or else of those that never ran.
- * Returns its code; 0, and *done zeroed, when there was none.
+ * leat_fan_failure shows the failure whose code the last barrier returned, and
+ * returns its code; 0, and *done zeroed, when there was none.
  */
 LEAT_API int leat_fan_failure_sized(
 	leat_fan *fan, leat_done *done, size_t size);

@@ -494,6 +494,7 @@ Test(fan_errors, a_barrier_takes_back_the_stop_by_its_own_calls_only)
 struct looker {
 	struct gate gate;
 	int opening, before, after;
+	int code; /* that it returns */
 };
 
 static int look_at_open(void **state, leat_worker *w)
@@ -516,7 +517,7 @@ static int look_twice(void *in, void *out, leat_worker *w)
 	if (!gate_pass(&l->gate))
 		return -ETIMEDOUT;
 	l->after = leat_stopping(w);
-	return 0;
+	return l->code;
 }
 
 Test(fan_errors, a_call_sees_that_it_was_cancelled)
@@ -545,7 +546,7 @@ Test(fan_errors, a_call_sees_that_it_was_cancelled)
 
 Test(fan_errors, a_call_sees_that_a_failure_has_stopped_the_fan)
 {
-	struct looker l = {.gate = GATE};
+	struct looker l = {.gate = GATE, .code = -ECANCELED};
 	leat_fan_opts opts = {.fn = look_twice,
 		.arg = &l,
 		.workers = 2,
@@ -562,6 +563,7 @@ Test(fan_errors, a_call_sees_that_a_failure_has_stopped_the_fan)
 	cr_assert_eq(leat_fan_wait(fan), -EIO);
 	cr_assert_eq(l.before, 0);
 	cr_assert_eq(l.after, 1);
+	l.code = 0;
 	leat_call(fan, leat_u64(2), NULL, 0);
 	cr_assert_eq(leat_fan_wait(fan), 0);
 	cr_assert_eq(l.after, 0);

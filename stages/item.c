@@ -229,6 +229,7 @@ void item_cancel(leat_worker *w, void *in)
 {
 	add_owned(&w->tally.cancelled, 1);
 	w->in = w;
+	w->odd = 0;
 	edge_free(w->stage->in, in);
 }
 

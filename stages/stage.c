@@ -11,8 +11,8 @@
 #include "stages/retry.h"
 #include "stages/visit.h"
 
-/* Which worker this thread is. The only thread-local there is: it lets a call
- * that would wait for itself return -EDEADLK. */
+/* Which worker this thread is: a call that would wait for itself returns
+ * -EDEADLK by that. */
 static _Thread_local leat_worker *self;
 
 leat_worker *stage_self(void)

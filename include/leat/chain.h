@@ -65,8 +65,9 @@
  * Processes: after fork, only the parent may use a chain. Chains share nothing,
  * and there is nothing to set up before the first one or to free after the
  * last: for the process as a whole the library only notes how many processors
- * it may use, how long yields take, and whether membarrier(2) works. It has no
- * exit handlers and no signals; its workers block all signals.
+ * it may use, how long yields take, and whether membarrier(2) works, and
+ *numbers the threads that pull. It has no exit handlers and no signals; its
+ *workers block all signals.
  *
  * Unloading: a program that loads the library with dlopen closes every chain,
  * fan and queue before dlclose; leat_close leaves no thread behind. If one is
@@ -347,8 +348,9 @@ LEAT_API int leat_wait_until(leat_chain *c, uint64_t deadline);
 
 /*
  * leat_stop ends the chain early and in good order: sources are not called
- * again, pushes are refused, everything in flight is finished. It returns at
- * once, may be called from any thread and from a stage, and repeated.
+ * again, nor is one that has failed and waits to be tried again; pushes are
+ * refused, everything in flight is finished. It returns at once, may be called
+ * from any thread and from a stage, and repeated.
  */
 LEAT_API void leat_stop(leat_chain *c);
 

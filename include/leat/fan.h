@@ -150,9 +150,9 @@ enum leat_fan_flag {
 	 */
 	LEAT_FAN_REPLACE = 1,
 	/*
-	 * The first failure stops the fan until that call's barrier: calls that
-	 * have not started fail with -ECANCELED, and new ones are refused with
-	 * it.
+	 * The first failure stops the fan until leat_fan_wait has waited for
+	 * that call (leat_next does not end the stop): calls that have not
+	 * started fail with -ECANCELED, and new ones are refused with it.
 	 */
 	LEAT_FAN_STOP = 2,
 	/*
@@ -390,11 +390,12 @@ LEAT_API void leat_fan_cancel(leat_fan *fan);
 /*
  * leat_fan_close is a barrier, and one more for what that calls, until no new
  * calls are made; then it joins the workers and frees the fan, its results and
- * its handles. Returns what the first of these barriers returned that did not
- * return 0, or LEAT_ETHREAD if opts.close has ended its thread; from inside a
- * call of the fan it does nothing but return -EDEADLK: call leat_fan_cancel
- * there. No other thread may be in a call on the fan, or make one. NULL is
- * fine.
+ * its handles. (leat_fan_cancel is for the calls made before it, so it does not
+ * end a chain of calls each of which has the barrier make the next.) Returns
+ * what the first of these barriers returned that did not return 0, or
+ * LEAT_ETHREAD if opts.close has ended its thread; from inside a call of the
+ * fan it does nothing but return -EDEADLK: call leat_fan_cancel there. No other
+ * thread may be in a call on the fan, or make one. NULL is fine.
  */
 LEAT_API int leat_fan_close(leat_fan *fan);
 

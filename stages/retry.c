@@ -3,9 +3,9 @@
 #include "stages/output.h"
 #include "stages/retry.h"
 
-/* gives_up: what has failed is not tried again. A source is not called again
- * once the chain is stopping. */
-static bool gives_up(const leat_worker *w)
+/* is_roused: there is no time to rest. Once the chain is stopping a source that
+ * has failed is tried again at once, so that it can end. */
+static bool is_roused(const leat_worker *w)
 {
 	const leat_chain *c = w->stage->chain;
 
@@ -17,9 +17,9 @@ void worker_rest(leat_worker *w, uint64_t deadline)
 	leat_chain *c = w->stage->chain;
 	uint64_t from = leat_now();
 
-	while (!gives_up(w) && leat_now() < deadline) {
+	while (!is_roused(w) && leat_now() < deadline) {
 		park_announce(&c->resting);
-		if (gives_up(w))
+		if (is_roused(w))
 			park_retract(&c->resting);
 		else
 			park_wait(&c->resting, deadline);
@@ -46,7 +46,7 @@ enum outcome retry_in_place(
 
 	for (; outcome == AGAIN; count++) {
 		worker_rest(w, backoff(&w->stage->row, count));
-		if (gives_up(w)) {
+		if (chain_halted(w->stage->chain)) {
 			item_cancel(w, in);
 			return SETTLED;
 		}

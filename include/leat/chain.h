@@ -348,9 +348,10 @@ LEAT_API int leat_wait_until(leat_chain *c, uint64_t deadline);
 
 /*
  * leat_stop ends the chain early and in good order: sources are not called
- * again, nor is one that has failed and waits to be tried again; pushes are
- * refused, everything in flight is finished. It returns at once, may be called
- * from any thread and from a stage, and repeated.
+ * again, pushes are refused, everything in flight is finished. That goes for a
+ * source that has failed, too: it is tried again as often as it may be, but
+ * does not wait before. leat_stop returns at once, may be called from any
+ * thread and from a stage, and repeated.
  */
 LEAT_API void leat_stop(leat_chain *c);
 

@@ -275,7 +275,7 @@ static int folder_use(struct settings *s, const char *folder)
 	return rc;
 }
 
-/* Whatever goes below this folder is not to be found as a picture. */
+/* Whatever is below this folder is not to be found as a picture. */
 static int folder_remember(struct settings *s, const char *folder)
 {
 	struct stat st;

@@ -52,16 +52,58 @@ static int complain(
 	return code;
 }
 
-static int folder_enter(struct finder *f, FTSENT *e)
+static int is_output(const struct settings *s, const struct stat *st)
 {
-	if (e->fts_statp->st_dev != f->settings->folder_dev ||
-		e->fts_statp->st_ino != f->settings->folder_ino)
+	return st->st_dev == s->folder_dev && st->st_ino == s->folder_ino;
+}
+
+/* Do the thumbnails go to a folder above this, or here? 1, 0 or a negative
+ * errno. */
+static int is_below_output(const struct settings *s, const char *path)
+{
+	char real[PATH_MAX], *slash;
+	struct stat st;
+
+	if (realpath(path, real) == NULL)
+		return -errno;
+	for (;;) {
+		if (stat(real, &st) == 0 && is_output(s, &st))
+			return 1;
+		if (strcmp(real, "/") == 0)
+			return 0;
+		slash = strrchr(real, '/');
+		slash[slash == real] = '\0';
+	}
+}
+
+/* A thumbnail could take the place of a picture that is below the output. */
+static int root_look(struct finder *f, FTSENT *e)
+{
+	int rc = is_below_output(f->settings, e->fts_accpath);
+
+	if (rc == 0)
 		return 0;
 	fts_set(f->walk, e, FTS_SKIP);
-	if (e->fts_level != FTS_ROOTLEVEL)
-		return 0;
+	if (rc < 0)
+		return complain(f, e, rc, strerror(-rc));
 	return complain(f, e, -EINVAL,
 		"the thumbnails go here: choose another folder with -o");
+}
+
+static int folder_enter(struct finder *f, FTSENT *e)
+{
+	if (e->fts_level == FTS_ROOTLEVEL)
+		return root_look(f, e);
+	if (is_output(f->settings, e->fts_statp))
+		fts_set(f->walk, e, FTS_SKIP);
+	return 0;
+}
+
+static int file_take(struct finder *f, FTSENT *e)
+{
+	int rc = e->fts_level == FTS_ROOTLEVEL ? root_look(f, e) : 0;
+
+	return rc < 0 ? rc : is_wanted(e);
 }
 
 /* Looks at one entry of the walk: 1 for a picture, 0 for what is none, else
@@ -70,7 +112,7 @@ static int entry_look(struct finder *f, FTSENT *e)
 {
 	switch (e->fts_info) {
 	case FTS_F:
-		return is_wanted(e);
+		return file_take(f, e);
 	case FTS_D:
 		return folder_enter(f, e);
 	case FTS_DC:

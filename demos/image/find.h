@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Finding pictures. A file that is named is always tried; in folders, and in
- * all folders below, those called *.jpg, *.jpeg, *.png or *.webp are taken.
- * The folder that the thumbnails go to is left out.
+ * Finding pictures. A file that is named is tried whatever it is called; in
+ * folders, and in all folders below, those called *.jpg, *.jpeg, *.png or
+ * *.webp are taken. The folder that the thumbnails go to is left out, and to
+ * name it, or what is below it, is an error.
  */
 #ifndef FIND_H
 #define FIND_H

@@ -31,17 +31,22 @@ static void fault_exit(j_common_ptr c)
 	longjmp(f->jump, 1);
 }
 
+enum { PADDING_MOST = 15 };
+
 /* Some files carry harmless oddities, which libjpeg warns of as it does of
- * real damage. Damage makes grey areas: better no thumbnail than that. */
-static int is_harmless(int code)
+ * real damage. Damage makes grey areas: better no thumbnail than that. A few
+ * bytes too many are padding; more of them is how a damaged scan shows. */
+static int is_harmless(const struct jpeg_error_mgr *e)
 {
-	return code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM ||
-	       code == JWRN_JFIF_MAJOR || code == JWRN_BOGUS_ICC;
+	if (e->msg_code == JWRN_EXTRANEOUS_DATA)
+		return e->msg_parm.i[0] <= PADDING_MOST;
+	return e->msg_code == JWRN_ADOBE_XFORM ||
+	       e->msg_code == JWRN_JFIF_MAJOR || e->msg_code == JWRN_BOGUS_ICC;
 }
 
 static void fault_message(j_common_ptr c, int level)
 {
-	if (level < 0 && !is_harmless(c->err->msg_code))
+	if (level < 0 && !is_harmless(c->err))
 		fault_exit(c);
 }
 

@@ -30,8 +30,9 @@ static void text_add(struct text *t, const char *s, size_t n)
 	*t->at = '\0';
 }
 
-/* ".." would leave the folder: it becomes "%up", and to keep that apart from
- * a folder of this name, a leading % is doubled. */
+/* ".." would leave the folder: it becomes "%up", and the / that a path begins
+ * with "%root/". To keep them apart from folders of these names, a leading %
+ * is doubled. */
 static void add_folder(struct text *t, const char *s, size_t n)
 {
 	if (n == 0 || (n == 1 && s[0] == '.'))
@@ -46,14 +47,16 @@ static void add_folder(struct text *t, const char *s, size_t n)
 	text_add(t, "/", 1);
 }
 
-/* "a.jpg" becomes "a", "a.png" stays, and where these two could meet (a file
- * called "a", or "a.png.jpg"), the rarer one gets a %. */
+/* "a.jpg" becomes "a", "a.png" and "a.png.jpg" stay; a file called "a" gets a
+ * mark, and a leading % is doubled, so that no two can meet. */
 static void add_file(struct text *t, const char *s)
 {
 	const char *dot = strchr(s, '.');
 	int plain = dot != NULL && strcmp(dot, ".jpg") == 0;
 
-	if (s[0] == '%' || dot == NULL)
+	if (dot == NULL)
+		text_add(t, "%.", 2);
+	else if (s[0] == '%')
 		text_add(t, "%", 1);
 	text_add(t, s, plain ? (size_t)(dot - s) : strlen(s));
 }
@@ -67,6 +70,8 @@ int thumb_name(char *name, size_t room, const struct job *job,
 
 	text_add(&t, settings->folder, strlen(settings->folder));
 	text_add(&t, "/", 1);
+	if (*s == '/')
+		text_add(&t, "%root/", 6);
 	for (; (slash = strchr(s, '/')) != NULL; s = slash + 1)
 		add_folder(&t, s, slash - s);
 	add_file(&t, s);

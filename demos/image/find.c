@@ -106,6 +106,19 @@ static int file_take(struct finder *f, FTSENT *e)
 	return rc < 0 ? rc : is_wanted(e);
 }
 
+/* A link that cannot be followed. Of one that leads nowhere the name alone
+ * tells what it was; folders have no extension. */
+static int link_look(struct finder *f, const FTSENT *e)
+{
+	struct stat st;
+
+	if (stat(e->fts_accpath, &st) < 0 && errno != ENOENT)
+		return complain(f, e, -errno, strerror(errno));
+	if (is_wanted(e) || strchr(e->fts_name, '.') == NULL)
+		return complain(f, e, -ENOENT, "the link leads nowhere");
+	return 0;
+}
+
 /* Looks at one entry of the walk: 1 for a picture, 0 for what is none, else
  * what is wrong. */
 static int entry_look(struct finder *f, FTSENT *e)
@@ -122,9 +135,7 @@ static int entry_look(struct finder *f, FTSENT *e)
 	case FTS_NS:
 		return complain(f, e, -e->fts_errno, strerror(e->fts_errno));
 	case FTS_SLNONE:
-		return is_wanted(e) ? complain(f, e, -ENOENT,
-					      "the link leads nowhere")
-				    : 0;
+		return link_look(f, e);
 	case FTS_DEFAULT:
 		return is_wanted(e)
 			       ? complain(f, e, -EINVAL, "not a regular file")

@@ -60,7 +60,8 @@ demo-compare: $(DEMO_BIN)/thumbs $(DEMO_OUT)/photo.jpg
 test-demos: test-demos-plain test-thumbs
 
 test-demos-plain: $(DEMO_PLAIN)
-	@$(RUN) $(DEMO_PLAIN) '$(DEMO_BIN)/wordcount /dev/null'
+	@$(RUN) $(DEMO_PLAIN) '$(DEMO_BIN)/wordcount /dev/null' \
+		'demos/test-usage $(DEMO_PLAIN)'
 
 test-thumbs: $(DEMO_IMAGE)
 	@$(RUN) -t 300 'demos/test-thumbs $(DEMO_BIN)'

@@ -206,10 +206,16 @@ static char *text_read(const char *path)
 	FILE *file = fopen(path, "rb");
 	char *text = NULL;
 	size_t room = 0;
+	ssize_t n;
 
 	if (file == NULL)
 		return NULL;
-	if (getdelim(&text, &room, '\0', file) < 0) {
+	n = getdelim(&text, &room, '\0', file);
+	if (n > 0 && text[n - 1] == '\0') {
+		fprintf(stderr, "wordcount: the text has a NUL byte\n");
+		exit(1);
+	}
+	if (n < 0) {
 		free(text);
 		text = feof(file) ? strdup("") : NULL;
 	}
@@ -239,13 +245,19 @@ static int count_by_chain(struct result *result, char *text)
 
 int main(int argc, char **argv)
 {
-	char *text = argc > 1 ? text_read(argv[1]) : text_make(300000);
-	char *copy = text != NULL ? strdup(text) : NULL;
-	struct result result = {.serial = calloc(1, sizeof(struct counter))};
+	struct result result = {0};
+	char *text, *copy;
 	unsigned long words;
 	int rc;
 
-	if (copy == NULL || result.serial == NULL) {
+	if (argc > 2) {
+		fprintf(stderr, "Usage: wordcount [FILE]\n");
+		return 2;
+	}
+	text = argc > 1 ? text_read(argv[1]) : text_make(300000);
+	copy = text != NULL ? strdup(text) : NULL;
+	if (copy == NULL ||
+		(result.serial = calloc(1, sizeof(struct counter))) == NULL) {
 		perror(argc > 1 ? argv[1] : "wordcount");
 		return 1;
 	}

@@ -199,8 +199,10 @@ static int both(int n, uint32_t at_a_time)
 		fprintf(stderr, "download: %s\n", leat_strerror(rc));
 	else
 		rc = compare("download", took, since(start), fans, twins, size);
-	if (rc == 0)
+	if (rc == 0) {
 		printf("The last page: %s", fans[n - 1].text);
+		rc = printed("download");
+	}
 	free(fans);
 	free(twins);
 	return rc;

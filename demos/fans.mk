@@ -30,9 +30,11 @@ $(DEMO_CURL): $(DEMO_BIN)/%: $(BUILD)/demos/%.o $(LIB_A)
 test-demos-fans: $(DEMO_FANS)
 	@$(RUN) 'demos/test-primes $(DEMO_BIN)/primes README.md' \
 		'$(DEMO_BIN)/climate $(if $(SAN),15,6)' \
-		'$(DEMO_BIN)/nbody $(if $(SAN),100,400) 10'
+		'$(DEMO_BIN)/nbody $(if $(SAN),100,400) 10' \
+		'demos/test-usage $(DEMO_FANS)'
 
 test-download: $(DEMO_CURL)
-	@$(RUN) '$(DEMO_CURL) 40 40' '$(DEMO_CURL) 7 2'
+	@$(RUN) '$(DEMO_CURL) 40 40' '$(DEMO_CURL) 7 2' \
+		'demos/test-usage $(DEMO_CURL)'
 
 .PHONY: test-demos-fans test-download

@@ -19,12 +19,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <leat.h>
-
 #include "image/find.h"
 #include "image/job.h"
 #include "image/options.h"
 #include "image/same.h"
+#include "twin.h"
 
 enum { ROWS = 5, FAILED = 1 };
 
@@ -385,5 +384,5 @@ int main(int argc, char **argv)
 		rc = run.options.manner == BOTH ? run_both(&run)
 						: run_once(&run);
 	free(run.settings->sizes);
-	return rc;
+	return rc != 0 ? rc : printed("thumbs");
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "demos/twin.h"
 #include "options.h"
 #include "sizes.h"
 
@@ -103,7 +104,7 @@ void options_read(struct options *o, int argc, char **argv)
 			exit(USAGE);
 		if (option == 'h') {
 			fputs(help, stdout);
-			exit(0);
+			exit(printed("thumbs"));
 		}
 		option_use(o, option);
 	}

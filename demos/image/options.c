@@ -72,7 +72,9 @@ static void option_use(struct options *o, int option)
 {
 	struct settings *s = &o->settings;
 
-	if (option == 'o')
+	if (option == 'o' && *optarg == '\0')
+		usage("-o wants a folder");
+	else if (option == 'o')
 		o->folder = optarg;
 	else if (option == 's' && sizes_parse(s, optarg) < 0)
 		usage("-s wants sizes like 100,200 or 100-2080:20");

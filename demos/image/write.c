@@ -86,6 +86,8 @@ int folder_make(const char *path)
 	size_t n = strlen(path);
 	struct stat st;
 
+	if (n == 0)
+		return -ENOENT;
 	if (n >= sizeof(part))
 		return -ENAMETOOLONG;
 	memcpy(part, path, n + 1);

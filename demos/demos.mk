@@ -75,7 +75,8 @@ MEMCHECK := valgrind -q --fair-sched=yes --leak-check=full \
 CARDS := $(DEMO_OUT)/cards
 CARDS_CHECKED := --both -j 2 -s 160,81 -o $(DEMO_OUT)/checked $(CARDS)
 test-memcheck: demos
-	@rm -rf $(CARDS) && mkdir -p $(CARDS) && $(DEMO_BIN)/samples make $(CARDS)
+	@rm -rf $(CARDS) $(DEMO_OUT)/checked && mkdir -p $(CARDS)
+	@$(DEMO_BIN)/samples make $(CARDS)
 	@JSIMD_FORCENONE=1 LEAT_WRAP='$(MEMCHECK)' $(RUN) $(DEMO_PLAIN) \
 		'$(DEMO_BIN)/thumbs $(CARDS_CHECKED)'
 

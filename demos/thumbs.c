@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "image/find.h"
 #include "image/job.h"
@@ -326,6 +327,16 @@ static int say_same(const char *serial, const char *chain)
 	return 0;
 }
 
+/* Thumbnails that were there before would be compared as well. */
+static int is_clear(const char *folder)
+{
+	if (rmdir(folder) == 0 || errno == ENOENT)
+		return 1;
+	fprintf(stderr, "thumbs: %s: cannot begin anew: %s\n", folder,
+		strerror(errno));
+	return 0;
+}
+
 static int run_both(struct run *run)
 {
 	const char *folder = run->options.folder;
@@ -334,6 +345,8 @@ static int run_both(struct run *run)
 
 	snprintf(serial, sizeof(serial), "%s/serial", folder);
 	snprintf(chain, sizeof(chain), "%s/chain", folder);
+	if (!is_clear(serial) || !is_clear(chain))
+		return FAILED;
 	would = timed(run, SERIALLY, serial);
 	took = would < 0 ? -1 : timed(run, BY_CHAIN, chain);
 	if (took < 0)

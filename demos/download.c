@@ -10,6 +10,8 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -63,8 +65,11 @@ static void serve(int client)
 	_exit(0);
 }
 
-static void server(int listening)
+static void server(int listening, pid_t parent)
 {
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(1);
 	signal(SIGCHLD, SIG_IGN);
 	for (;;) {
 		int client = accept(listening, NULL, NULL);
@@ -83,7 +88,7 @@ static pid_t start_server(void)
 	struct sockaddr_in at = {.sin_family = AF_INET};
 	socklen_t size = sizeof(at);
 	int listening = socket(AF_INET, SOCK_STREAM, 0);
-	pid_t child;
+	pid_t parent = getpid(), child;
 
 	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (listening < 0 ||
@@ -94,7 +99,7 @@ static pid_t start_server(void)
 	snprintf(base, sizeof(base), "http://127.0.0.1:%d", ntohs(at.sin_port));
 	child = fork();
 	if (child == 0)
-		server(listening);
+		server(listening, parent);
 	close(listening);
 	return child;
 }
@@ -175,8 +180,12 @@ static int serially(struct page *pages, int n)
 	CURL *curl = curl_easy_init();
 	CURLcode code = CURLE_OK;
 
-	for (int i = 0; i < n && code == CURLE_OK; i++)
+	for (int i = 0; i < n && code == CURLE_OK; i++) {
 		code = fetch(curl, i, &pages[i]);
+		if (code != CURLE_OK)
+			fprintf(stderr, "download: page %d: %s\n", i,
+				curl_easy_strerror(code));
+	}
 	curl_easy_cleanup(curl);
 	return code == CURLE_OK ? 0 : -EIO;
 }
@@ -208,6 +217,17 @@ static int both(int n, uint32_t at_a_time)
 	return rc;
 }
 
+/* A connection for each worker. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int n = argc > 1 ? atoi(argv[1]) : 100;
@@ -220,6 +240,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "Usage: download [PAGES [AT_A_TIME]]\n");
 		return 2;
 	}
+	allow_descriptors();
 	child = start_server();
 	if (child < 0) {
 		perror("download: the server");

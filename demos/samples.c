@@ -291,30 +291,36 @@ static void little(unsigned char *out, unsigned value, int bytes)
 		out[i] = value;
 }
 
-/* Puts the picture of a simple file into an extended one, with EXIF. */
-static void webp_turned(const struct image *image, int orientation,
-	const uint8_t *simple, size_t length)
+/* Puts the picture of a simple file into an extended one, with EXIF. An odd
+ * one has an empty profile too, and before its EXIF what is for JPEG only. */
+static void webp_turned(const char *name, int odd, const struct image *image,
+	int orientation, const uint8_t *simple, size_t length)
 {
-	unsigned char *out = calloc(1, length + 18 + 8 + EXIF_SIZE);
+	unsigned char *out = calloc(1, length + 18 + 8 + 8 + EXIF_SIZE);
 	unsigned char *at = out, exif[EXIF_SIZE];
+	int skip = odd ? 0 : 6;
 
 	memcpy(at, "RIFF....WEBPVP8X", 16);
 	at += 16;
 	little(at, 10, 4);
-	at[4] = 8; /* there is EXIF */
+	at[4] = odd ? 0x28 : 8; /* there is EXIF, and a profile */
 	little(at + 8, image->width - 1, 3);
 	little(at + 11, image->height - 1, 3);
 	at += 14;
+	if (odd) {
+		memcpy(at, "ICCP", 4);
+		at += 8;
+	}
 	memcpy(at, simple + 12, length - 12);
 	at += length - 12;
 	memcpy(at, "EXIF", 4);
-	little(at + 4, EXIF_SIZE - 6, 4);
+	little(at + 4, EXIF_SIZE - skip, 4);
 	at += 8;
 	exif_make(exif, orientation);
-	memcpy(at, exif + 6, EXIF_SIZE - 6);
-	at += EXIF_SIZE - 6;
+	memcpy(at, exif + skip, EXIF_SIZE - skip);
+	at += EXIF_SIZE - skip;
 	little(out + 4, at - out - 8, 4);
-	webp_save("turned6.webp", out, at - out);
+	webp_save(name, out, at - out);
 	free(out);
 }
 
@@ -337,7 +343,8 @@ static void webps_make(void)
 	WebPFree(bytes);
 	n = WebPEncodeRGB(
 		turned->pixels, CARD_H, CARD_W, CARD_H * 3, 90, &bytes);
-	webp_turned(turned, 6, bytes, n);
+	webp_turned("turned6.webp", 0, turned, 6, bytes, n);
+	webp_turned("odd.webp", 1, turned, 6, bytes, n);
 	WebPFree(bytes);
 	free(rgba);
 	image_drop(image);

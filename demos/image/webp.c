@@ -96,6 +96,8 @@ static int frame_decode(
 
 static void profile_keep(struct image *image, const WebPData *profile)
 {
+	if (profile->size == 0)
+		return;
 	image->profile = malloc(profile->size);
 	if (image->profile == NULL)
 		return;
@@ -103,13 +105,22 @@ static void profile_keep(struct image *image, const WebPData *profile)
 	image->profile_size = profile->size;
 }
 
+/* Some programs write the data as it is in a JPEG file. */
+static int orientation_of(const WebPData *exif)
+{
+	size_t skip = 0;
+
+	if (exif->size > 6 && memcmp(exif->bytes, "Exif\0", 6) == 0)
+		skip = 6;
+	return exif_orientation(exif->bytes + skip, exif->size - skip);
+}
+
 static void extras_read(struct image *image, const WebPDemuxer *file)
 {
 	WebPChunkIterator chunk;
 
 	if (WebPDemuxGetChunk(file, "EXIF", 1, &chunk)) {
-		image->orientation =
-			exif_orientation(chunk.chunk.bytes, chunk.chunk.size);
+		image->orientation = orientation_of(&chunk.chunk);
 		WebPDemuxReleaseChunkIterator(&chunk);
 	}
 	if (WebPDemuxGetChunk(file, "ICCP", 1, &chunk)) {

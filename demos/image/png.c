@@ -22,6 +22,13 @@ struct reading {
 	char *why;
 };
 
+static void fault_say(struct reading *r, int code, const char *text)
+{
+	snprintf(r->why, WHY_MAX, "%s", text);
+	r->code = code;
+	longjmp(png_jmpbuf(r->png), 1);
+}
+
 static void on_error(png_structp png, png_const_charp message)
 {
 	struct reading *r = png_get_error_ptr(png);
@@ -59,7 +66,7 @@ static void rows_read(struct reading *r)
 
 	r->rows = malloc(height * sizeof(*r->rows));
 	if (r->rows == NULL)
-		png_error(r->png, "out of memory");
+		fault_say(r, -ENOMEM, "out of memory");
 	for (int y = 0; y < height; y++)
 		r->rows[y] = image_row(r->image, y);
 	png_read_image(r->png, r->rows);
@@ -99,11 +106,11 @@ static void picture_read(struct reading *r, FILE *file)
 	width = png_get_image_width(r->png, r->info);
 	height = png_get_image_height(r->png, r->info);
 	if ((uint64_t)width * height > IMAGE_PIXELS_MAX)
-		png_error(r->png, "too many pixels");
+		fault_say(r, -EFBIG, "too many pixels");
 	to_8_bits(r);
 	r->image = image_new(width, height, png_get_channels(r->png, r->info));
 	if (r->image == NULL)
-		png_error(r->png, "out of memory");
+		fault_say(r, -ENOMEM, "out of memory");
 	rows_read(r);
 	extras_read(r);
 }

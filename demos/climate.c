@@ -5,7 +5,6 @@
  * straight into the grid. The two loops differ in a single line.
  */
 #include <math.h>
-#include <stdlib.h>
 
 #include "twin.h"
 
@@ -110,12 +109,12 @@ static void draw(grid temperature, int step)
 int main(int argc, char **argv)
 {
 	static grid fans, twins;
-	int step = argc > 1 ? atoi(argv[1]) : 3;
+	int step = argc > 1 ? to_number(argv[1], 90) : 3;
 	uint64_t start = leat_now();
 	double took;
 	int rc;
 
-	if (step < 1 || step > 90) {
+	if (step == 0) {
 		fprintf(stderr, "Usage: climate [DEGREES], 1 to 90\n");
 		return 2;
 	}

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -230,13 +229,12 @@ static void allow_descriptors(void)
 
 int main(int argc, char **argv)
 {
-	int n = argc > 1 ? atoi(argv[1]) : 100;
-	int at_a_time = argc > 2 ? atoi(argv[2]) : 100;
+	int n = argc > 1 ? to_number(argv[1], PAGES_MOST) : 100;
+	int at_a_time = argc > 2 ? to_number(argv[2], WORKERS_MOST) : 100;
 	pid_t child;
 	int rc;
 
-	if (n < 1 || n > PAGES_MOST || at_a_time < 1 ||
-		at_a_time > WORKERS_MOST) {
+	if (n == 0 || at_a_time == 0) {
 		fprintf(stderr, "Usage: download [PAGES [AT_A_TIME]]\n");
 		return 2;
 	}

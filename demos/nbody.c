@@ -5,8 +5,8 @@
  * bodies are, and each has a body for its slot: since a slot is written at the
  * barrier and not before, the bodies need not be kept twice.
  */
+#include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 
 #include "twin.h"
 
@@ -114,16 +114,20 @@ static int make(struct world *world, int n)
 
 int main(int argc, char **argv)
 {
-	int n = argc > 1 ? atoi(argv[1]) : 1000;
-	int steps = argc > 2 ? atoi(argv[2]) : 20;
+	int n = argc > 1 ? to_number(argv[1], INT_MAX) : 1000;
+	int steps = argc > 2 ? to_number(argv[2], INT_MAX) : 20;
 	struct world fans, twins;
 	uint64_t start;
 	double took;
 	int rc;
 
-	if (n < 1 || steps < 1 || make(&fans, n) < 0 || make(&twins, n) < 0) {
+	if (n == 0 || steps == 0) {
 		fprintf(stderr, "Usage: nbody [BODIES [STEPS]]\n");
 		return 2;
+	}
+	if (make(&fans, n) < 0 || make(&twins, n) < 0) {
+		fprintf(stderr, "nbody: out of memory\n");
+		return 1;
 	}
 	start = leat_now();
 	rc = by_fan(&fans, steps);

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 
 #include "image/image.h"
+#include "twin.h"
 
-enum { HILLS = 5 };
+enum { HILLS = 5, SIDE_MOST = 65500 };
 
 struct scene {
 	int width, height;
@@ -188,13 +189,12 @@ static int scene_open(struct scene *s, int width, int height)
 
 int main(int argc, char **argv)
 {
-	int width = argc == 4 ? atoi(argv[2]) : 6000;
-	int height = argc == 4 ? atoi(argv[3]) : 4000;
+	int width = argc == 4 ? to_number(argv[2], SIDE_MOST) : 6000;
+	int height = argc == 4 ? to_number(argv[3], SIDE_MOST) : 4000;
 	struct scene s;
 	int rc;
 
-	if ((argc != 2 && argc != 4) || width < 1 || height < 1 ||
-		width > 65500 || height > 65500) {
+	if ((argc != 2 && argc != 4) || width == 0 || height == 0) {
 		fprintf(stderr, "Usage: photo FILE [WIDTH HEIGHT]\n");
 		return 2;
 	}

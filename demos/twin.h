@@ -4,6 +4,7 @@
 #define DEMOS_TWIN_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <leat.h>
@@ -11,6 +12,15 @@
 static inline double since(uint64_t start)
 {
 	return (double)(leat_now() - start) / 1e9;
+}
+
+/* to_number returns what the text says, 1 to `most`, or 0 for all else. */
+static inline int to_number(const char *text, int most)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	return *end == '\0' && n >= 1 && n <= most ? (int)n : 0;
 }
 
 /* printed returns the exit status of a demo that has done well: 0 unless what

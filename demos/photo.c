@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "image/image.h"
 #include "twin.h"
@@ -146,6 +148,16 @@ static void line_make(struct scene *s, int y)
 	}
 }
 
+/* Half a picture is of no use; a device is left alone. */
+static void cut_off(const char *path)
+{
+	struct stat st;
+
+	perror(path);
+	if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+		unlink(path);
+}
+
 static int save(struct image *image, const char *path)
 {
 	char why[WHY_MAX] = "";
@@ -159,12 +171,16 @@ static int save(struct image *image, const char *path)
 		return 1;
 	}
 	file = fopen(path, "wb");
-	rc = file == NULL || fwrite(bytes, 1, length, file) != length;
-	if (file != NULL)
-		rc |= fclose(file) != 0;
+	if (file == NULL) {
+		perror(path);
+		free(bytes);
+		return 1;
+	}
+	rc = fwrite(bytes, 1, length, file) != length;
+	rc |= fclose(file) != 0;
 	free(bytes);
 	if (rc)
-		perror(path);
+		cut_off(path);
 	return rc;
 }
 

@@ -306,6 +306,8 @@ static double timed(struct run *run, enum manner manner, const char *folder)
 	else
 		run_chain(run);
 	finder_close(&run->finder);
+	if (run->thumbnails + run->failures == 0)
+		complain(run, NULL, "no pictures found");
 	return (leat_now() - start) / 1e9;
 }
 

@@ -172,6 +172,17 @@ static int await_workers(leat_fan *f, uint64_t until)
 	return rc;
 }
 
+/* await_inside is for a call's own call: it must not wait for other calls, but
+ * it may for a worker that is about to leave the next place in the queue. */
+static int await_inside(leat_fan *f, uint64_t deadline)
+{
+	if (fan_made(f) - queue_popped(f->queue) >= f->queue->ring.capacity ||
+		needs_taker(f))
+		return -EDEADLK;
+	wait_yield(leat_after(LEAT_US));
+	return leat_now() < deadline ? 0 : -ETIMEDOUT;
+}
+
 /* await_room waits until there may be room. It looks around every now and then:
  * for who takes, and since a call that waits for later ones, as it must not,
  * goes on if there is room for them. */
@@ -182,7 +193,7 @@ static int await_room(leat_fan *f, uint64_t deadline, uint64_t since)
 	int rc;
 
 	if (fan_inside(f))
-		return -EDEADLK;
+		return await_inside(f, deadline);
 	rc = needs_taker(f) ? await_taker(f, until, since)
 			    : await_workers(f, until);
 	return rc == -ETIMEDOUT && until < deadline ? 0 : rc;

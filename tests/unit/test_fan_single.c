@@ -415,6 +415,47 @@ Test(fan_single, room_that_a_worker_is_about_to_make_is_waited_for)
 	cr_assert_eq(leat_fan_close(fan), 0);
 }
 
+/* The same for a call's own call, which waits for no other call. */
+struct inner {
+	leat_fan *fan;
+	uint8_t *turn, empty;
+	int rc[2];
+};
+
+static int call_twice(void *in, void *out, leat_worker *w)
+{
+	struct inner *i = leat_arg(w);
+	leat_call_opts soon = {.deadline = leat_after(10 * LEAT_MS)};
+
+	(void)out;
+	if (*(uint64_t *)in != 2)
+		return 0;
+	i->rc[0] = leat_call_with(i->fan, leat_u64(3), NULL, 0, &soon);
+	*i->turn = i->empty;
+	i->rc[1] = leat_call(i->fan, leat_u64(3), NULL, 0);
+	return 0;
+}
+
+Test(fan_single, room_is_waited_for_inside_a_call_too)
+{
+	struct inner i = {0};
+	leat_fan_opts opts = {
+		.fn = call_twice, .arg = &i, .workers = 2, .queue = 2};
+
+	i.fan = open_fan(&opts);
+	cr_assert_eq(leat_call(i.fan, leat_u64(0), NULL, 0), 0);
+	cr_assert_eq(leat_call(i.fan, leat_u64(1), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(i.fan), 0);
+	i.turn = &i.fan->queue->ring.turn[1];
+	i.empty = *i.turn;
+	*i.turn = (uint8_t)(i.empty - 1);
+	cr_assert_eq(leat_call(i.fan, leat_u64(2), NULL, 0), 0);
+	cr_assert_eq(leat_fan_wait(i.fan), 0);
+	cr_assert_eq(i.rc[0], -ETIMEDOUT);
+	cr_assert_eq(i.rc[1], 0);
+	cr_assert_eq(leat_fan_close(i.fan), 0);
+}
+
 static pthread_t main_thread;
 static uint64_t told;
 

@@ -68,16 +68,22 @@ void item_note_failure(leat_worker *w, int code, bool ends)
 	fail_note(&w->stage->chain->fail, &r, ends);
 }
 
+/* ends_chain: a failure in this row does, unless it has ended already. */
+static bool ends_chain(const leat_worker *w)
+{
+	return w->stage->row.on_error == LEAT_STOP &&
+	       !chain_halted(w->stage->chain);
+}
+
 /* fail_worker is for a failure that is no item's, but obeys the row's policy.
  */
 static void fail_worker(leat_worker *w, int code)
 {
-	leat_chain *c = w->stage->chain;
-	bool stop = w->stage->row.on_error == LEAT_STOP;
+	bool ends = ends_chain(w);
 
-	item_note_failure(w, code, stop && !chain_halted(c));
-	if (stop)
-		chain_halt(c);
+	item_note_failure(w, code, ends);
+	if (ends)
+		chain_halt(w->stage->chain);
 }
 
 /*
@@ -87,12 +93,12 @@ static void fail_worker(leat_worker *w, int code)
 static enum outcome fail(leat_worker *w, void *in, int code)
 {
 	leat_chain *c = w->stage->chain;
-	bool stop = w->stage->row.on_error == LEAT_STOP;
+	bool ends = ends_chain(w);
 	leat_report r;
 	int kept = 0;
 
 	fill_report(w, &r, code);
-	fail_note(&c->fail, &r, (stop && !chain_halted(c)) || w->thread->ended);
+	fail_note(&c->fail, &r, ends || w->thread->ended);
 	add_owned(&w->tally.failed, 1);
 	w->in = in;
 	w->odd = ODD_SHOWN;
@@ -102,7 +108,7 @@ static enum outcome fail(leat_worker *w, void *in, int code)
 	w->odd = 0;
 	if (!(kept & LEAT_TOOK))
 		edge_free(w->stage->in, in);
-	if (stop)
+	if (ends)
 		chain_halt(c);
 	return SETTLED;
 }

@@ -30,6 +30,11 @@ static unsigned tiff_32(const struct tiff *t, size_t at)
 	return t->big_endian ? a << 16 | b : b << 16 | a;
 }
 
+size_t exif_prefix(const unsigned char *bytes, size_t length)
+{
+	return length > 6 && memcmp(bytes, "Exif\0", 6) == 0 ? 6 : 0;
+}
+
 enum { TAG_ORIENTATION = 0x0112, TYPE_SHORT = 3, ENTRY_SIZE = 12 };
 
 int exif_orientation(const unsigned char *bytes, size_t length)

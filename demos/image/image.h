@@ -72,6 +72,10 @@ struct image *image_turn(struct image *image);
 int image_to_jpeg(struct image *image, int quality, unsigned char **bytes,
 	size_t *length, char *why);
 
+/* exif_prefix is the length of what a JPEG file has before the TIFF block of
+ * its EXIF data; 0 when that is not there. */
+size_t exif_prefix(const unsigned char *bytes, size_t length);
+
 /* exif_orientation finds the orientation in a TIFF block of EXIF data: 1 to
  * 8, and 1 when there is none. */
 int exif_orientation(const unsigned char *tiff, size_t length);

@@ -8,7 +8,6 @@
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <jpeglib.h>
 #include <jerror.h>
@@ -136,11 +135,13 @@ static void find_orientation(struct reading *r)
 {
 	jpeg_saved_marker_ptr m;
 
-	for (m = r->c.marker_list; m != NULL; m = m->next)
-		if (m->marker == JPEG_APP0 + 1 && m->data_length > 6 &&
-			memcmp(m->data, "Exif\0", 6) == 0)
+	for (m = r->c.marker_list; m != NULL; m = m->next) {
+		size_t skip = exif_prefix(m->data, m->data_length);
+
+		if (m->marker == JPEG_APP0 + 1 && skip > 0)
 			r->image->orientation = exif_orientation(
-				m->data + 6, m->data_length - 6);
+				m->data + skip, m->data_length - skip);
+	}
 }
 
 /* The picture may be decoded at any eighth of its size, at a fraction of the

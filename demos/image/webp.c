@@ -108,10 +108,8 @@ static void profile_keep(struct image *image, const WebPData *profile)
 /* Some programs write the data as it is in a JPEG file. */
 static int orientation_of(const WebPData *exif)
 {
-	size_t skip = 0;
+	size_t skip = exif_prefix(exif->bytes, exif->size);
 
-	if (exif->size > 6 && memcmp(exif->bytes, "Exif\0", 6) == 0)
-		skip = 6;
 	return exif_orientation(exif->bytes + skip, exif->size - skip);
 }
 

@@ -878,10 +878,10 @@ static int clear_or_apply(void *in, void *out, leat_worker *w)
 	*(uint64_t *)out = n;
 	if (n == 1)
 		return -EIO;
-	if (n == 2)
+	if (n == 2) {
 		leat_apply(w, c->apply, c, NULL, 0);
-	if (n == 2)
 		leat_put(w, &c->cell, &n, sizeof(n));
+	}
 	if (n == 3)
 		leat_fan_clear(c->fan);
 	return 0;

@@ -354,14 +354,20 @@ static void handing_open(struct handing *h)
 		.queue = h->passage.in.queue[0]};
 }
 
+static uint64_t put_call(struct handing *h)
+{
+	leat_fan *f = &h->fan;
+
+	f->place = ring_place(&f->queue->ring, f->made);
+	return hand_put(f, &h->call);
+}
+
 static void make_call(void *handing, uint64_t n)
 {
 	struct handing *h = handing;
-	leat_fan *f = &h->fan;
 
 	(void)n;
-	f->place = ring_place(&f->queue->ring, f->made);
-	hand_new(f, hand_put(f, &h->call));
+	hand_new(&h->fan, put_call(h));
 }
 
 static void make_call_and_hand_over(void *handing, uint64_t n)
@@ -440,15 +446,6 @@ TEST(meetings, who_calls_meets_who_was_woken)
 	passage_close(&h.passage);
 }
 
-static uint64_t put_call(struct handing *h, uint64_t light)
-{
-	leat_fan *f = &h->fan;
-
-	h->passage.stage.light = light;
-	f->place = ring_place(&f->queue->ring, f->made);
-	return hand_put(f, &h->call);
-}
-
 /* Between two steps of a caller another one makes a call: it leaves that to
  * whom the first one is going to wake. */
 static void wakes_beside_another(uint64_t before, uint64_t light)
@@ -464,8 +461,10 @@ static void wakes_beside_another(uint64_t before, uint64_t light)
 		take_call(&h, n);
 	}
 	park_announce(threads);
-	first = put_call(&h, light);
-	second = put_call(&h, 1);
+	h.passage.stage.light = light;
+	first = put_call(&h);
+	h.passage.stage.light = 1;
+	second = put_call(&h);
 	hand_new(&h.fan, second);
 	hand_new(&h.fan, first);
 	cr_assert_not(park_busy(threads));
